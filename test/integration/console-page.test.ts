@@ -159,7 +159,10 @@ function publishTrades(ingest: ServiceProcess, channel: string, everyMs: number)
   let isOver = false;
   const done = (async () => {
     for (let n = 1; !isOver; n += 1) {
-      const body = JSON.stringify({ price: String(64_000 + Math.sin(n / 9) * 40), n });
+      // Longer than a line of the tape, as real trades are.
+      const trade = 'a-trade-'.repeat(20);
+      const price = String(64_000 + Math.sin(n / 9) * 40);
+      const body = JSON.stringify({ trade, price, n });
       await fetch(`${ingest.url}/v1/channels/${channel}`, { method: 'POST', body });
       await new Promise((resolve) => setTimeout(resolve, everyMs));
     }
@@ -384,6 +387,14 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     const problem = page.getByRole('listitem').filter({ hasText: /it held 1 client(?!s )/ });
     await problem.waitFor();
     await expectNoBarrier(page, 'a node is lost');
+    const [runbook] = await Promise.all([
+      page.context().waitForEvent('page'),
+      problem.getByRole('link', { name: 'TargetDown' }).click(),
+    ]);
+    await runbook.locator('h2#targetdown:target').waitFor();
+    await expectNoBarrier(runbook, 'the runbook');
+    await runbook.close();
+    await page.getByText('last figures of 1 silent edge').waitFor();
     const since = await problem.locator('time').getAttribute('datetime');
     await page.reload();
     await problem.waitFor();
@@ -532,7 +543,15 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
       await field.fill(name);
       await page.getByRole('button', { name }).click();
       await page.getByRole('complementary').waitFor();
-      if (name === 'BTC.trade') await page.locator('.tape li').first().waitFor();
+      if (name === 'BTC.trade') {
+        await page.locator('.tape li code').first().waitFor();
+        const cut =
+          "[...document.querySelectorAll('.tape code')].filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).length";
+        for (const each of [{ width: 1_024, height: 768 }, viewport]) {
+          await page.setViewportSize(each);
+          expect(await page.evaluate(cut)).toBe(0);
+        }
+      }
       if (name === 'edge-1') await page.getByRole('button', { name: 'Drain…' }).click();
       await expectNoBarrier(page, `the drawer of ${name}`);
       await page.keyboard.press('Escape');

@@ -193,7 +193,7 @@ function TapeLine({ row }: { readonly row: TapeRow }) {
         <span class="lag">
           {row.lagMs === undefined ? 'past' : `${whole(Math.max(0, row.lagMs))} ms`}
         </span>
-        <code title={row.text}>{row.text}</code>
+        <code>{row.text}</code>
       </li>
     );
   }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { outlierTest } from './node-table.tsx';
+import { legendOf, outlierTest } from './node-table.tsx';
 
 it('marks no figure of a calm tier, however unlike the others it is', () => {
   const isOutlier = outlierTest([5, 10, 10, 20], 'above', 50);
@@ -14,4 +14,13 @@ it('control: marks one that is far above the others and above the least', () => 
 it('marks an edge that delivers nothing while the others do', () => {
   const isOutlier = outlierTest([0, 400, 410, 420], 'both');
   expect([0, 400, 420].map(isOutlier)).toEqual([true, false, false]);
+});
+
+it('says what the marks mean, and of silent edges that their figures are not counted', () => {
+  const ready = { kind: 'edge', health: 'ready' } as const;
+  const silent = { kind: 'edge', health: 'silent' } as const;
+  expect(legendOf([ready, silent])).toMatch(
+    /◆ far .* ▲ nearly full.* last figures of 1 silent edge,/,
+  );
+  expect(legendOf([ready, { ...silent, kind: 'ingest' }])).not.toContain('silent');
 });

@@ -1,5 +1,6 @@
 import type { RefObject } from 'preact';
 import { useState } from 'preact/hooks';
+import { counted } from '../src/fleet/counted.ts';
 import type { NodeRow } from '../src/fleet/fleet.ts';
 import { FULL_SHARE, passed } from '../src/fleet/thresholds.ts';
 import { Sparkline } from './chart.tsx';
@@ -176,6 +177,7 @@ export function NodeTable(props: { readonly filter: string }) {
           </tbody>
         </table>
       )}
+      {rows.length > 0 && <p class="note">{legendOf(rows)}</p>}
       {rows.length === 0 && nodeRows.value !== undefined && (
         <p class="nothing">
           {nodes.value.length === 0
@@ -185,6 +187,24 @@ export function NodeTable(props: { readonly filter: string }) {
       )}
     </div>
   );
+}
+
+/** What the marks of the table mean. */
+const MARKS = [
+  '◆ far from the other edges’ figures',
+  '▲ nearly full: above 90 % of the clients that it may hold',
+];
+
+/** What the marks in the table mean, and whose figures are old. */
+export function legendOf(rows: readonly Pick<NodeRow, 'health' | 'kind'>[]): string {
+  const silent = rows.filter(({ kind, health }) => kind === 'edge' && health === 'silent').length;
+  const grey =
+    silent === 0
+      ? []
+      : [
+          `grey: last figures of ${counted(silent, 'silent edge')}, which no tile and no chart counts`,
+        ];
+  return [...MARKS, ...grey].join(' · ');
 }
 
 interface RowProps {
@@ -230,14 +250,19 @@ function drawRow(
       {COLUMNS.map(({ title, of, show, isWide, warns }) => {
         const isOutlier =
           row.kind === 'edge' && row.health !== 'silent' && outliers.get(title)?.(of(row)) === true;
-        const warning = row.kind === 'edge' ? warns?.(row) : undefined;
+        const isOld = row.kind === 'edge' && row.health === 'silent';
+        const warning = row.kind === 'edge' && !isOld ? warns?.(row) : undefined;
         const classes = [
           'number',
           isWide && sorted !== title ? 'wide' : '',
           isOutlier || warning !== undefined ? 'outlier' : '',
         ];
         return (
-          <td key={title} class={classes.join(' ')}>
+          <td
+            key={title}
+            class={classes.join(' ')}
+            title={isOld ? 'last known, before it fell silent' : undefined}
+          >
             {warning !== undefined && <span title={warning}>▲ </span>}
             {isOutlier && <span title="unlike the other nodes">◆ </span>}
             {row.kind === 'edge' ? show(row) : ''}

@@ -1,3 +1,4 @@
+import { RUNBOOK_PATH } from '../src/http/runbook-page.ts';
 import { eventFilter, lookOf } from './event-strip.tsx';
 import { duration, sinceWhen, timeOfDay } from './format.ts';
 import { snapshot } from './live.ts';
@@ -56,7 +57,14 @@ export function Problems() {
                   {' · '}
                   {duration(at - problem.since)}
                   {' · '}
-                  <code title="The entry of docs/runbook.md">{problem.alert}</code>
+                  <a
+                    href={`${RUNBOOK_PATH}#${problem.alert.toLowerCase()}`}
+                    target="_blank"
+                    rel="noreferrer"
+                    title="What to do: its entry of the runbook, in a new tab"
+                  >
+                    {problem.alert}
+                  </a>
                 </p>
               </div>
             </li>

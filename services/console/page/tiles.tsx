@@ -32,7 +32,7 @@ export function Tiles() {
         value={whole(point.clients)}
         limit={noEdge ? 'no edge is ready' : `${percent(full)} of ${short(connectionsLimit)}`}
         more={binary === 0 ? undefined : `${short(binary)} binary`}
-        hint={`Edges that are ready may hold ${whole(connectionsLimit)} clients. ${whole(binary)} get binary frames (tradewind.v2).`}
+        hint={`Edges that are ready may hold ${whole(connectionsLimit)} clients. ${whole(binary)} get binary frames (tradewind.v2). An edge that dies is seen to be silent after two to three seconds: until then its clients count there, and also where they connect again.`}
         isBad={full > 0.9}
       />
       <Tile

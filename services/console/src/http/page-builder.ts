@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { RUNBOOK_PATH, runbookPage } from './runbook-page.ts';
 
 /** A file of the page, as it is served. */
 export interface PageFile {
@@ -20,9 +21,10 @@ export interface BuiltPage {
 }
 
 const PAGE = fileURLToPath(new URL('../../page/', import.meta.url));
+const RUNBOOK = new URL('../../../../docs/runbook.md', import.meta.url);
 
 /**
- * Builds the page: one document, one script, one style sheet. In the repository the console does this when it starts, which takes some
+ * Builds the page: one document, one script, one style sheet, and the runbook beside them. In the repository the console does this when it starts, which takes some
  * 100 ms. A release has the result in the place of this module, because it holds neither the page's sources nor esbuild.
  */
 export async function buildPage(): Promise<BuiltPage> {
@@ -43,10 +45,11 @@ export async function buildPage(): Promise<BuiltPage> {
   const [script] = outputFiles;
   if (script === undefined) throw new Error('the page has no script');
   const charts = createRequire(import.meta.url).resolve('uplot/dist/uPlot.min.css');
-  const [html, chartStyle, style] = await Promise.all([
+  const [html, chartStyle, style, runbook] = await Promise.all([
     readFile(`${PAGE}index.html`, 'utf8'),
     readFile(charts, 'utf8'),
     readFile(`${PAGE}style.css`, 'utf8'),
+    readFile(RUNBOOK, 'utf8'),
   ]);
   const modules = Object.keys(metafile.inputs).map((path) => resolve(PAGE, path));
   return {
@@ -54,6 +57,7 @@ export async function buildPage(): Promise<BuiltPage> {
       { path: '/', type: 'text/html; charset=utf-8', text: html },
       { path: '/page.js', type: 'text/javascript; charset=utf-8', text: script.text },
       { path: '/page.css', type: 'text/css; charset=utf-8', text: chartStyle + style },
+      { path: RUNBOOK_PATH, type: 'text/html; charset=utf-8', text: runbookPage(runbook) },
     ],
     modules: [...modules, charts],
   };
