@@ -197,8 +197,9 @@ async function evaluate(
   const timer = setTimeout(() => reject(new Error('no answer of a worker')), ANSWER_DEADLINE_MS);
   const listen = (data: unknown): void => {
     const { method, params } = JSON.parse(String(data));
+    if (params?.sessionId !== sessionId) return;
+    if (method === 'NodeWorker.detachedFromWorker') reject(new Error('the worker has ended'));
     if (method !== 'NodeWorker.receivedMessageFromWorker') return;
-    if (params.sessionId !== sessionId) return;
     const { id, result, error } = JSON.parse(params.message);
     if (id !== WORKER_REQUEST_ID) return;
     const fault = error ?? result.exceptionDetails?.exception;
