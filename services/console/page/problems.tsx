@@ -1,4 +1,4 @@
-import { RUNBOOK_PATH } from '../src/http/runbook-page.ts';
+import { RUNBOOK_PATH } from '../src/http/runbook-path.ts';
 import { eventFilter, lookOf } from './event-strip.tsx';
 import { duration, sinceWhen, timeOfDay } from './format.ts';
 import { snapshot } from './live.ts';

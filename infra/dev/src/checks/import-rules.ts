@@ -31,6 +31,7 @@ export const ALLOWED_DEPENDENCIES: Readonly<Record<string, AllowedDependencies>>
     '@tradewind/runtime',
     'esbuild',
     'preact',
+    'marked',
     'uplot',
     'ws',
   ],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadPage, MAX_PAGE_GZIP_BYTES } from './page-assets.ts';
-import { RUNBOOK_PATH } from './runbook-page.ts';
+import { RUNBOOK_PATH } from './runbook-path.ts';
 
 describe('the page', () => {
   it('is small, whole, and asks no other host for anything', async () => {

@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { RUNBOOK_PATH, runbookPage } from './runbook-page.ts';
+import { runbookPage } from './runbook-page.ts';
+import { RUNBOOK_PATH } from './runbook-path.ts';
 
 /** A file of the page, as it is served. */
 export interface PageFile {

@@ -15,8 +15,18 @@ it('has a heading for each problem that the page links to it', () => {
   for (const alert of alerts) expect(page).toContain(`<h2 id="${alert?.toLowerCase()}">${alert}<`);
 });
 
-it('shows what is written as it is, and lets nothing of it be markup', () => {
-  const page = runbookPage('# A *b* & c-d\n\n<script>"x"</script>\n');
-  expect(page).toContain('<h1 id="a-b--c-d">A *b* &amp; c-d</h1>');
-  expect(page).toContain('<pre>&lt;script&gt;&quot;x&quot;&lt;/script&gt;</pre>');
+it('has tables and lists, and links within itself only, since no other document is served', () => {
+  const page = runbookPage(
+    '| event | do |\n|---|---|\n| `degraded` | [below](#redis), or [metrics](metrics.md) |\n\n- one\n',
+  );
+  expect(page).toContain('<th>event</th>');
+  expect(page).toContain('<td><code>degraded</code></td>');
+  expect(page).toContain('<td><a href="#redis">below</a>, or metrics</td>');
+  expect(page).toContain('<li>one</li>');
+});
+
+it('lets no markup in', () => {
+  const page = runbookPage('# A & c-d\n\n<script>"x"</script>\n\n[x](#"><b>) `<i>` <img src=x>\n');
+  expect(page).toContain('<h1 id="a--c-d">A &amp; c-d</h1>');
+  expect(page).not.toMatch(/<(script|b|i|img)\b/);
 });

@@ -1,21 +1,26 @@
-/** The path of the runbook beside the page. */
-export const RUNBOOK_PATH = '/runbook';
+import { Marked } from 'marked';
+
+const marked = new Marked({
+  renderer: {
+    heading({ depth, text, tokens }) {
+      // A reader by headings misses a level that is left out, and this document leaves one out.
+      const level = depth === 1 ? 'h1' : 'h2';
+      return `<${level} id="${anchorOf(text)}">${this.parser.parseInline(tokens)}</${level}>\n`;
+    },
+    // The console serves none of the other documents.
+    link({ href, tokens }) {
+      const text = this.parser.parseInline(tokens);
+      return href.startsWith('#') ? `<a href="${escaped(href)}">${text}</a>` : text;
+    },
+    html: ({ text }) => escaped(text),
+  },
+});
 
 /**
- * Makes a page of a Markdown document: each heading with the name by which links reach it, the rest as it was written. Problems link
- * to it, so an operator needs neither the repository nor another host.
+ * Makes a page of a Markdown document, in which links reach each heading by its name. Problems link to it, so an operator needs
+ * neither the repository nor another host. Markup in the document is shown as it is written.
  */
 export function runbookPage(markdown: string): string {
-  const parts = markdown.split(/^(#{1,6} .+)$/m).map((part) => {
-    const [, marks, title] = /^(#{1,6}) (.+)$/.exec(part) ?? [];
-    if (marks !== undefined && title !== undefined) {
-      // A reader by headings misses a level that is left out, and this document leaves one out.
-      const level = marks.length === 1 ? 'h1' : 'h2';
-      return `<${level} id="${anchorOf(title)}">${escaped(title)}</${level}>`;
-    }
-    const text = part.trim();
-    return text === '' ? '' : `<pre>${escaped(text)}</pre>`;
-  });
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -28,8 +33,7 @@ export function runbookPage(markdown: string): string {
 </head>
 <body>
 <main class="runbook">
-${parts.join('\n')}
-</main>
+${marked.parse(markdown, { async: false })}</main>
 </body>
 </html>
 `;
