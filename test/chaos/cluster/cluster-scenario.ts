@@ -22,6 +22,7 @@ import {
   NumberedPublisher,
   type PublisherOptions,
 } from '../publishers/publisher.ts';
+import { type ShardPublisher, startShardPublisher } from '../publishers/shard-publisher.ts';
 import {
   LIBRARIES,
   type Missed,
@@ -177,6 +178,31 @@ export class ClusterScenario implements AsyncDisposable {
     return publisher;
   }
 
+  /**
+   * Publishes numbered payloads on these channels of each shard, over connections to its master and its replica: on a new master
+   * it is earlier than whoever subscribes there, if `via` was connected before.
+   */
+  publishEagerly(
+    shards: readonly (readonly string[])[],
+    ratePerSecond: number,
+  ): { readonly publisher: NumberedPublisher; readonly via: ShardPublisher } {
+    const { nodes } = this.cluster;
+    const via = this.#stack.use(
+      startShardPublisher(
+        shards.map((channels, shard) => ({
+          channels,
+          nodes: nodes.filter((_, i) => i % shards.length === shard),
+        })),
+      ),
+    );
+    const publisher = new NumberedPublisher({
+      ...{ channels: shards.flat(), ledger: this.ledger, via, ratePerSecond },
+      onUnknown: 'repeat',
+    });
+    this.#stack.use(publisher);
+    return { publisher, via };
+  }
+
   /** Subscribers as the libraries ship them, one of each. Publications must flow. The scenario ends them. */
   async naive(channels: readonly string[]): Promise<readonly NaiveClusterSubscriber[]> {
     const { nodes } = this.cluster;
@@ -224,16 +250,16 @@ export class ClusterScenario implements AsyncDisposable {
 
   /**
    * What each library's subscriber has missed once all our clients have everything: by then it would have everything, too. Redis
-   * sends nothing twice. The publisher pauses meanwhile.
+   * sends nothing twice. The publishers pause meanwhile.
    */
   async judge(
     naive: readonly NaiveClusterSubscriber[],
-    publisher: NumberedPublisher,
+    ...publishers: readonly NumberedPublisher[]
   ): Promise<readonly Missed[]> {
-    await publisher.hold();
+    await Promise.all(publishers.map((publisher) => publisher.hold()));
     await this.until(() => this.#isSettled(), 'our clients have everything');
     const missed = await Promise.all(naive.map((subscriber) => subscriber.finish()));
-    publisher.go();
+    for (const publisher of publishers) publisher.go();
     return missed;
   }
 
