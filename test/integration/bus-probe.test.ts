@@ -311,7 +311,7 @@ describe('the probe of a subscription', () => {
     onTestFinished(() => {
       proxy.hides = undefined;
     });
-    // A push by which a node of a Cluster ends a subscription is told to the client, and this one is not.
+    // A node of a Cluster that ends a subscription by itself pushes that to the client. Here the node pushes nothing.
     if (IS_CLUSTER) proxy.hides = /[*>]3\r\n\$12\r\nsunsubscribe\r\n\$\d+\r\n[^\r]+\r\n:\d+\r\n/g;
     proxy.inject(IS_CLUSTER ? 'SUNSUBSCRIBE' : 'UNSUBSCRIBE', b);
     const lostAt = performance.now();

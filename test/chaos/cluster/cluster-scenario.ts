@@ -179,8 +179,8 @@ export class ClusterScenario implements AsyncDisposable {
   }
 
   /**
-   * Publishes numbered payloads on these channels of each shard, over connections to its master and its replica: on a new master
-   * it is earlier than whoever subscribes there, if `via` was connected before.
+   * Publishes numbered payloads on these channels of each shard, over connections to its master and its replica. If `via` was
+   * connected before a failover, it publishes on the new master before a library has subscribed there.
    */
   publishEagerly(
     shards: readonly (readonly string[])[],

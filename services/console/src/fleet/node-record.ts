@@ -161,8 +161,8 @@ export class NodeRecord {
 
 /**
  * A state leaves the figures of the wire out that are 0, and all of them where it has no room. A total that was more tells which it
- * is. Then those before hold: as zeros they would say that nobody reads binary frames, and all that was ever saved would be saved
- * once more in the second in which they are told again.
+ * is. Then those before hold. As zeros they would say that nobody reads binary frames, and the next state that has room would count
+ * all bytes ever saved as those of one second.
  */
 function withWireFigures(state: NodeState, before: NodeState): NodeState {
   const known = Object.entries(before.figures).filter(([name]) => name in WIRE_FIGURES);

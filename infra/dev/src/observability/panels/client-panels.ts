@@ -1,7 +1,7 @@
 import { PERCENT_UNIT, type Row } from '../dashboard.ts';
 import { EDGE, INGEST, RATE } from './selectors.ts';
 
-/** What clients get, and what they are told. */
+/** What edges send to clients: publications, gaps and other control frames. */
 export const CLIENT_ROWS: readonly Row[] = [
   {
     title: 'Overview',
