@@ -21,6 +21,9 @@ export const MAX_NODES = 1_000;
 /** In a Redis Cluster the names of all these keys carry the tag of the slot of {@link NODES_KEY}: one transaction writes them. */
 export const NODES_TAG = `{${NODES_KEY}}:`;
 
+/** The most names of shards that are tried: a name has at least 9 bytes (`"a:6379",`), so no state has room for more. */
+const MOST_SHARD_NAMES = Math.floor(MAX_NODE_STATE_BYTES / 9);
+
 /** The key of a node's state: a string, the JSON of {@link NodeState}. */
 export function nodeStateKey(node: string, isCluster = false): string {
   return `tw:node:${isCluster ? NODES_TAG : ''}${node}:state`;
@@ -160,13 +163,11 @@ function* everShorter(state: NodeState): Generator<NodeState> {
   const needed = figures.filter(([name]) => !isOfWire(name));
   shorter = { ...state, figures: Object.fromEntries(needed) };
   yield shorter;
-  for (
-    let count = (shards?.names.length ?? 0) - 1;
-    count >= 0 && shards !== undefined;
-    count -= 1
-  ) {
-    shorter = { ...shorter, shards: { ...shards, names: shards.names.slice(0, count) } };
-    yield shorter;
+  if (shards !== undefined) {
+    for (let count = Math.min(shards.names.length - 1, MOST_SHARD_NAMES); count >= 0; count -= 1) {
+      shorter = { ...shorter, shards: { ...shards, names: shards.names.slice(0, count) } };
+      yield shorter;
+    }
   }
   for (let count = reasons.length - 1; count >= 0; count -= 1) {
     yield { ...shorter, reasons: reasons.slice(0, count) };

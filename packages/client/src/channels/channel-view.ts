@@ -52,6 +52,7 @@ export class ChannelView implements Channel<unknown> {
     { signal }: ConsumerOptions = {},
   ): Subscription {
     signal?.throwIfAborted();
+    this.#channel.throwIfClosed();
     const handlers = typeof consumer === 'function' ? { publication: consumer } : consumer;
     const listener = new Listener(this.#channel, handlers);
     const ready = deferred<SubscribedInfo>();
@@ -83,6 +84,7 @@ export class ChannelView implements Channel<unknown> {
   }
 
   #read(options: IterateOptions = {}, tellsAll: boolean): Reader {
+    this.#channel.throwIfClosed();
     const reader = new Reader(this.#channel, this.name, options, tellsAll);
     if (!reader.isOver) this.#channel.admit(reader, this.#everyMs);
     return reader;

@@ -108,9 +108,13 @@ export class HeldChannel implements ConsumerOwner {
 
   // For its consumers.
 
-  /** Takes a consumer, who wants all, or the latest of each interval. Throws if the client is closed. */
-  admit(consumer: Consumer, everyMs: number | undefined): void {
+  /** @throws {ClosedError} if the client is closed: nobody may be admitted. */
+  throwIfClosed(): void {
     if (this.#core.isClosed) throw new ClosedError();
+  }
+
+  /** Takes a consumer, who wants all, or the latest of each interval. */
+  admit(consumer: Consumer, everyMs: number | undefined): void {
     if (everyMs !== undefined) {
       const { surroundings } = this.#core;
       const servedMs = (): number => this.primary?.everyMs ?? 0;

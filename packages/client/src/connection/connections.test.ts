@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { ClosedError, ConnectError } from '../errors.ts';
 import { settle } from '../testing/fake-runtime.ts';
@@ -136,6 +137,16 @@ describe('coming back', () => {
       expect(bench.runtime.timers).toBe(0);
       expect(() => bench.client.channel(CHANNEL).items()).toThrow(ClosedError);
     }
+  });
+
+  it('keeps nothing of whoever asks for a channel when it is closed', async () => {
+    const bench = new Bench();
+    await bench.client.close();
+    const channel = bench.client.channel(CHANNEL);
+    const { signal } = new AbortController();
+    expect(() => channel.subscribe(() => {}, { signal })).toThrow(ClosedError);
+    expect(() => channel.messages({ signal })).toThrow(ClosedError);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('closes within a second of a server that does not answer', async () => {

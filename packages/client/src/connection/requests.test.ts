@@ -40,6 +40,21 @@ describe('a request that nobody answers', () => {
     expect(socket.asked).toHaveLength(2);
   });
 
+  it('leaves nothing on a node that rejects the first of two and accepts the second', async () => {
+    const bench = new Bench();
+    bench.client.channel(CHANNEL).subscribe(() => {});
+    const socket = await bench.accept();
+    await bench.runtime.pass(TIMEOUT_MS);
+    await passWithPong(bench, socket);
+    const { id } = socket.requests('subscribe')[1]!;
+    socket.reject(CHANNEL, 'forbidden');
+    await settle();
+    expect(socket.requests('unsubscribe'), 'control: it has nothing yet').toEqual([]);
+    const channels = [{ channel: CHANNEL, ref: 1, epoch: 'e1', offset: 10 }];
+    socket.tell({ type: 'subscribed', id, channels, done: true });
+    expect(socket.requests('unsubscribe')).toEqual([{ type: 'unsubscribe', channels: [CHANNEL] }]);
+  });
+
   it('ends nothing twice when it was an unsubscribe and the channel is wanted again', async () => {
     const bench = new Bench();
     bench.client.channel('b').subscribe(() => {});

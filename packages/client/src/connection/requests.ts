@@ -96,8 +96,12 @@ export class Requests<Link extends RequestLink> {
 
   subscribed({ id, channels, rejected = [], done }: Subscribed): void {
     const request = this.#answered(id, done);
-    // A node that was only slow answers a request twice that was sent twice.
-    if (request === undefined) return;
+    if (request === undefined) {
+      // A node that was only slow answers twice what was sent twice, and may accept what it rejected the first time.
+      const names = channels.map(({ channel }) => channel).filter((name) => !this.holds.has(name));
+      if (names.length > 0) this.#link.send({ type: 'unsubscribe', channels: names });
+      return;
+    }
     for (const answer of channels) {
       const name = answer.channel;
       request.channels.delete(name);
