@@ -18,69 +18,72 @@ const CHAOS_INSTRUMENTS = [
  * measures the same beside others.
  */
 const ALONE = [
-  'test/integration/address-fairness.test.ts',
-  'test/integration/drain.test.ts',
-  'test/integration/hostile-input.test.ts',
-  'test/integration/limits.test.ts',
-  'test/integration/node-limits.test.ts',
-  'test/integration/slow-clients.test.ts',
-  'test/integration/workers.test.ts',
-  'test/integration/workers-frozen.test.ts',
+  'test/integration/edge/address-fairness.test.ts',
+  'test/integration/edge/drain.test.ts',
+  'test/integration/edge/hostile-input.test.ts',
+  'test/integration/edge/limits.test.ts',
+  'test/integration/edge/node-limits.test.ts',
+  'test/integration/edge/slow-clients.test.ts',
+  'test/integration/edge/workers.test.ts',
+  'test/integration/edge/workers-frozen.test.ts',
   'test/observability/dashboard-and-rules.test.ts',
 ];
 
 /** The two files that take minutes of CPU time by themselves. They start before all others. */
-const FIRST = ['test/terraform/plan-check.test.ts', 'test/integration/console-page.test.ts'];
+const FIRST = [
+  'test/terraform/plan-check.test.ts',
+  'test/integration/console/console-page.test.ts',
+];
 
 /**
  * The files that take longest, longest first; most of them mostly wait. They start first: one that started last would keep
  * the others' cores idle at the end.
  */
 const LONGEST = [
-  'test/integration/sdk-scenarios.test.ts',
+  'test/integration/sdk/sdk-scenarios.test.ts',
   'test/publishers/conformance.test.ts',
-  'test/integration/console.test.ts',
-  'test/integration/bus-probe.test.ts',
-  'test/integration/public-start.test.ts',
-  'test/integration/capacity.test.ts',
-  'test/integration/identity.test.ts',
-  'test/integration/ingest-sequenced.test.ts',
-  'test/integration/jwks.test.ts',
-  'test/integration/bus-sentinel.test.ts',
+  'test/integration/console/console.test.ts',
+  'test/integration/redis/bus-probe.test.ts',
+  'test/integration/commands/public-start.test.ts',
+  'test/integration/commands/capacity.test.ts',
+  'test/integration/identity/identity.test.ts',
+  'test/integration/ingest/ingest-sequenced.test.ts',
+  'test/integration/identity/jwks.test.ts',
+  'test/integration/redis/bus-sentinel.test.ts',
   'test/fuzz/edge-cost.test.ts',
-  'test/integration/migrate-clients.test.ts',
-  'test/integration/redis-cluster.test.ts',
-  'test/integration/binary-wire.test.ts',
+  'test/integration/redis/migrate-clients.test.ts',
+  'test/integration/redis/redis-cluster.test.ts',
+  'test/integration/edge/binary-wire.test.ts',
   'infra/roll/src/main.test.ts',
-  'test/integration/cli.test.ts',
-  'test/integration/ingest-replay.test.ts',
-  'test/integration/workers-behind.test.ts',
-  'test/integration/migrate.test.ts',
-  'test/integration/ingest-http.test.ts',
-  'test/integration/publish-script.test.ts',
-  'test/integration/sdk-runtimes.test.ts',
-  'test/integration/readme-examples.test.ts',
-  'test/integration/recorded-trades.test.ts',
-  'test/integration/demo-page.test.ts',
-  'test/integration/owner-limits.test.ts',
-  'test/integration/publisher-cost.test.ts',
-  'test/integration/bus-commands.test.ts',
-  'test/integration/plain-sockets.test.ts',
-  'test/integration/bus-subscriber.test.ts',
+  'test/integration/commands/cli.test.ts',
+  'test/integration/ingest/ingest-replay.test.ts',
+  'test/integration/edge/workers-behind.test.ts',
+  'test/integration/redis/migrate.test.ts',
+  'test/integration/ingest/ingest-http.test.ts',
+  'test/integration/ingest/publish-script.test.ts',
+  'test/integration/sdk/sdk-runtimes.test.ts',
+  'test/integration/documents/readme-examples.test.ts',
+  'test/integration/edge/recorded-trades.test.ts',
+  'test/integration/console/demo-page.test.ts',
+  'test/integration/edge/owner-limits.test.ts',
+  'test/integration/ingest/publisher-cost.test.ts',
+  'test/integration/redis/bus-commands.test.ts',
+  'test/integration/edge/plain-sockets.test.ts',
+  'test/integration/redis/bus-subscriber.test.ts',
   'test/publishers/cluster.test.ts',
   'packages/bus/src/subscribe/subscription-probe.test.ts',
   'infra/roll/src/watch.test.ts',
-  'test/integration/revocation.test.ts',
+  'test/integration/identity/revocation.test.ts',
   'services/edge/src/clients/document-client.property.test.ts',
-  'test/integration/redis-states.test.ts',
+  'test/integration/redis/redis-states.test.ts',
   'packages/bus/src/link/redis-link.test.ts',
-  'test/integration/document-client.test.ts',
-  'test/integration/start-keys.test.ts',
-  'test/integration/publish-memory.test.ts',
-  'test/integration/outage.test.ts',
-  'test/integration/sdk-soak.test.ts',
-  'test/integration/token-clients.test.ts',
-  'test/integration/start.test.ts',
+  'test/integration/documents/document-client.test.ts',
+  'test/integration/commands/start-keys.test.ts',
+  'test/integration/ingest/publish-memory.test.ts',
+  'test/integration/edge/outage.test.ts',
+  'test/integration/sdk/sdk-soak.test.ts',
+  'test/integration/identity/token-clients.test.ts',
+  'test/integration/commands/start.test.ts',
   'services/edge/src/clients/fan-out-slow.test.ts',
   'infra/roll/src/roll.test.ts',
   'services/edge/src/clients/authentication.test.ts',
@@ -91,37 +94,37 @@ const LONGEST = [
  * `migrate.test.ts` have what only a cluster has.
  */
 const ON_A_CLUSTER = [
-  'test/integration/bus-commands.test.ts',
-  'test/integration/interest.test.ts',
-  'test/integration/undeliverable-history.test.ts',
+  'test/integration/redis/bus-commands.test.ts',
+  'test/integration/edge/interest.test.ts',
+  'test/integration/edge/undeliverable-history.test.ts',
 ];
 const ON_A_CLUSTER_LONG = [
-  'test/integration/believed-headers.test.ts',
-  'test/integration/bus-probe.test.ts',
-  'test/integration/bus-subscriber.test.ts',
-  'test/integration/document-client.test.ts',
-  'test/integration/ingest-sequenced.test.ts',
-  'test/integration/latest.test.ts',
-  'test/integration/outage.test.ts',
-  'test/integration/publish-memory.test.ts',
-  'test/integration/publish-script.test.ts',
-  'test/integration/redis-mixups.test.ts',
-  'test/integration/redis-states.test.ts',
-  'test/integration/redis-users.test.ts',
-  'test/integration/redis-version.test.ts',
-  'test/integration/revocation.test.ts',
+  'test/integration/edge/believed-headers.test.ts',
+  'test/integration/redis/bus-probe.test.ts',
+  'test/integration/redis/bus-subscriber.test.ts',
+  'test/integration/documents/document-client.test.ts',
+  'test/integration/ingest/ingest-sequenced.test.ts',
+  'test/integration/edge/latest.test.ts',
+  'test/integration/edge/outage.test.ts',
+  'test/integration/ingest/publish-memory.test.ts',
+  'test/integration/ingest/publish-script.test.ts',
+  'test/integration/redis/redis-mixups.test.ts',
+  'test/integration/redis/redis-states.test.ts',
+  'test/integration/redis/redis-users.test.ts',
+  'test/integration/redis/redis-version.test.ts',
+  'test/integration/identity/revocation.test.ts',
 ];
 /**
  * Tests about Redis that do not run twice: `bus-sentinel` is about Sentinels, which watch no Cluster (a Cluster elects by itself),
  * and the others start their own Cluster.
  */
 const ON_THEIR_OWN = [
-  'test/integration/bus-sentinel.test.ts',
-  'test/integration/redis-cluster.test.ts',
-  'test/integration/redis-tls.test.ts',
+  'test/integration/redis/bus-sentinel.test.ts',
+  'test/integration/redis/redis-cluster.test.ts',
+  'test/integration/redis/redis-tls.test.ts',
 ];
-for (const name of readdirSync(new URL('test/integration', import.meta.url))) {
-  const file = `test/integration/${name}`;
+for (const name of readdirSync(new URL('test/integration/redis', import.meta.url))) {
+  const file = `test/integration/redis/${name}`;
   const isListed = [ON_A_CLUSTER, ON_A_CLUSTER_LONG, ON_THEIR_OWN].some((all) =>
     all.includes(file),
   );
@@ -194,7 +197,7 @@ export default defineConfig({
           ],
           // A process and its modules for each of some 300 files, most of which take a few ms, would be most of their time.
           isolate: false,
-          setupFiles: ['test/support/leave-nothing.ts'],
+          setupFiles: ['test/support/suite/leave-nothing.ts'],
           maxWorkers: FILES_AT_ONCE,
           sequence: { groupOrder: 1 },
           // Properties are work, and a machine may be busy with much else.

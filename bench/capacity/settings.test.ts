@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
-import { documentedCommands } from '../../test/support/document-commands.ts';
+import { documentedCommands } from '../../test/support/documents/document-commands.ts';
 import { PRESETS } from './presets.ts';
 import { type CapacitySettings, readCapacitySettings } from './settings.ts';
 

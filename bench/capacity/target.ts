@@ -1,5 +1,5 @@
 import { bringRedis, type ServiceProcess, startService } from '@tradewind/dev';
-import { eventually } from '../../test/support/wait.ts';
+import { eventually } from '../../test/support/suite/wait.ts';
 import type { TargetSettings } from './settings.ts';
 
 /** How long edges may take to prove their own subscription, in ms. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { describe, expect, it } from 'vitest';
-import { documentedCommands } from '../../test/support/document-commands.ts';
+import { documentedCommands } from '../../test/support/documents/document-commands.ts';
 import { COMMANDS, readBenchArguments } from './arguments.ts';
 
 describe('readBenchArguments', () => {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createCommands } from '@tradewind/bus';
-import { TestClient } from '../../test/support/client.ts';
+import { TestClient } from '../../test/support/clients/client.ts';
 import { type ClusterNode, startRedisCluster } from '../../test/support/redis/redis-cluster.ts';
-import { startEdge, type TestEdge, untilLinked } from '../../test/support/service.ts';
-import { eventually } from '../../test/support/wait.ts';
+import { startEdge, type TestEdge, untilLinked } from '../../test/support/services/service.ts';
+import { eventually } from '../../test/support/suite/wait.ts';
 
 /** Clock ticks of `/proc`, per second. */
 const TICKS = 100;

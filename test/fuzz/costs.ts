@@ -1,5 +1,5 @@
-import { evaluateIn, INSPECTABLE, type Inspectable } from '../support/inspector.ts';
-import type { ServiceEnvironment } from '../support/service.ts';
+import { evaluateIn, INSPECTABLE, type Inspectable } from '../support/services/inspector.ts';
+import type { ServiceEnvironment } from '../support/services/service.ts';
 
 /** CPU time of one callback of the event loop, or of one message in it. */
 export interface Cost {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { shortOrLong } from '../support/length.ts';
+import { shortOrLong } from '../support/suite/length.ts';
 import type { Crowd } from './crowd.ts';
 import { type EdgeFuzzOptions, type EdgeFuzzReport, fuzzEdge } from './edge-fuzz.ts';
 import { CROWD, conditionsFor, FEW, FEW_ODD, ROWDY_CROWD } from './edge-runs.ts';

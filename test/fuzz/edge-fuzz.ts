@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
-import { collectGarbage, evaluateIn } from '../support/inspector.ts';
-import { createRandom } from '../support/random.ts';
-import { startRedis } from '../support/redis.ts';
-import { type ServiceEnvironment, startEdge, untilLinked } from '../support/service.ts';
+import { startRedis } from '../support/redis/redis.ts';
+import { collectGarbage, evaluateIn } from '../support/services/inspector.ts';
+import { type ServiceEnvironment, startEdge, untilLinked } from '../support/services/service.ts';
+import { createRandom } from '../support/suite/random.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { collectFatalLines, debugIndex } from '../support/tier.ts';
-import { eventually } from '../support/wait.ts';
 import { prepareChannels } from './channels.ts';
 import {
   type TrafficAllowance,

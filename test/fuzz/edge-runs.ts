@@ -1,4 +1,4 @@
-import type { ServiceEnvironment } from '../support/service.ts';
+import type { ServiceEnvironment } from '../support/services/service.ts';
 import type { TrafficAllowance } from './cost-oracle.ts';
 import type { Crowd } from './crowd.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { evaluateIn } from '../support/inspector.ts';
-import { startRedis } from '../support/redis.ts';
-import { startIngest, untilLinked } from '../support/service.ts';
+import { startRedis } from '../support/redis/redis.ts';
+import { evaluateIn } from '../support/services/inspector.ts';
+import { startIngest, untilLinked } from '../support/services/service.ts';
 import { type Cost, forgetCosts, METERED, takeCosts } from './costs.ts';
 
 /** Bytes of a body, a little less than ingest accepts (`INGEST_MAX_BODY_BYTES`). */

@@ -1,5 +1,5 @@
 import { MAX_CHANNELS_PER_REQUEST } from '@tradewind/protocol';
-import type { createRandom } from '../support/random.ts';
+import type { createRandom } from '../support/suite/random.ts';
 import { CHANNELS, EPOCH } from './channels.ts';
 import { clientFrame } from './frames.ts';
 

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { bringRedisServer } from '@tradewind/dev';
-import { REDIS_KIND_VARIABLE } from '../support/redis.ts';
+import { REDIS_KIND_VARIABLE } from '../support/redis/redis.ts';
 import { fuzzEdge } from './edge-fuzz.ts';
 import { conditionsFor, RUNS } from './edge-runs.ts';
 import { complaintsAbout, formatReport } from './verdict.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { TestClient } from '../support/client.ts';
-import { evaluateIn } from '../support/inspector.ts';
+import { TestClient } from '../support/clients/client.ts';
+import { evaluateIn } from '../support/services/inspector.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { startTier, type Tier } from '../support/tier.ts';
-import { eventually } from '../support/wait.ts';
 import { type Cost, METERED, takeCosts } from './costs.ts';
 
 let tier: Tier;

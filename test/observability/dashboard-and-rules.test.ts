@@ -19,10 +19,10 @@ import {
   withoutThreshold,
 } from '@tradewind/dev';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TestClient } from '../support/client.ts';
-import { startEdge, startIngest, untilLinked } from '../support/service.ts';
+import { TestClient } from '../support/clients/client.ts';
+import { startEdge, startIngest, untilLinked } from '../support/services/service.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { startTier, type Tier } from '../support/tier.ts';
-import { eventually } from '../support/wait.ts';
 
 /**
  * Part of the integration suite: real processes, a real Redis, one file at a time, and no fault or load that takes

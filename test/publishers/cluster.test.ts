@@ -7,7 +7,7 @@ import {
   type RedisCluster,
   startRedisCluster,
 } from '../support/redis/redis-cluster.ts';
-import { eventually } from '../support/wait.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { CLUSTER_LIBRARIES, connectCluster, removeBuilds } from './libraries.ts';
 import type { DriverResult, PublisherDriver } from './publisher-driver.ts';
 

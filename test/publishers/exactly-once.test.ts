@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
 import { type CommandFilter, TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { type RedisNode, startRedisNode } from '../support/redis/redis-topology.ts';
-import { eventually } from '../support/wait.ts';
+import { eventually } from '../support/suite/wait.ts';
 
 const COUNT = 1_000;
 /** Publications in one pipeline. */

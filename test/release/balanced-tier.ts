@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { findFreePort, type ServiceProcess, WORKSPACE_ROOT } from '@tradewind/dev';
 import { readUnitFile } from '@tradewind/release';
 import { TcpBalancer, type TcpBalancerOptions } from '../support/faults/tcp-balancer.ts';
-import { startRedis } from '../support/redis.ts';
+import { startRedis } from '../support/redis/redis.ts';
 import {
   type ServiceEnvironment,
   startEdge,
   startIngest,
   type TestEdge,
   untilLinked,
-} from '../support/service.ts';
+} from '../support/services/service.ts';
 
 export const ADMIN_TOKEN = 'a-token-of-operators';
 

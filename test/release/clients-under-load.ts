@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { eventually } from '../support/wait.ts';
+import { eventually } from '../support/suite/wait.ts';
 import type { BalancedTier } from './balanced-tier.ts';
 import { PER_CHANNEL_AND_SECOND, type Published } from './numbered-load.ts';
 import {

@@ -1,7 +1,7 @@
 import { findFreePort, type ServiceName } from '@tradewind/dev';
 import type { TcpBalancer } from '../support/faults/tcp-balancer.ts';
-import type { ServiceEnvironment } from '../support/service.ts';
-import { eventually } from '../support/wait.ts';
+import type { ServiceEnvironment } from '../support/services/service.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { VirtualMachine } from './virtual-machine.ts';
 
 export const PROJECT = 'a-project';

@@ -4,10 +4,10 @@ import { parseMetrics, type ServiceProcess } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { spyOnSockets } from '../sdk/spy-socket.ts';
-import { TestClient } from '../support/client.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { startEdge, startIngest, untilLinked } from '../support/service.ts';
-import { eventually } from '../support/wait.ts';
+import { TestClient } from '../support/clients/client.ts';
+import { startRedis, type TestRedis } from '../support/redis/redis.ts';
+import { startEdge, startIngest, untilLinked } from '../support/services/service.ts';
+import { eventually } from '../support/suite/wait.ts';
 import {
   type OldService,
   obstacleToReleaseBefore,

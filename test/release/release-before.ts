@@ -11,8 +11,8 @@ import {
   WORKSPACE_NODE,
   WORKSPACE_ROOT,
 } from '@tradewind/dev';
-import type { ServiceEnvironment } from '../support/service.ts';
-import { eventually } from '../support/wait.ts';
+import type { ServiceEnvironment } from '../support/services/service.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { untilListening } from './base-root.ts';
 
 /**

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { makeRelease, type Release, readUnitFile } from '@tradewind/release';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TestClient } from '../support/client.ts';
-import { startRedis } from '../support/redis.ts';
-import { eventually } from '../support/wait.ts';
+import { TestClient } from '../support/clients/client.ts';
+import { startRedis } from '../support/redis/redis.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { type BaseRoot, createBaseRoot, untilListening } from './base-root.ts';
 
 const IS_ROOT = process.getuid?.() === 0;

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { eventually } from '../support/wait.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { type BalancedTier, shippedSettings, startBalancedTier } from './balanced-tier.ts';
 import {
   CHANNELS,

@@ -6,7 +6,7 @@ import { WORKSPACE_NODE, WORKSPACE_ROOT } from '@tradewind/dev';
 import { expect, it } from 'vitest';
 import { TcpBalancer } from '../support/faults/tcp-balancer.ts';
 import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
-import { startIngest, untilLinked } from '../support/service.ts';
+import { startIngest, untilLinked } from '../support/services/service.ts';
 import { startTier } from '../support/tier.ts';
 
 it('confirms a tier of two edges, a drain included, and fails if something is wrong', async () => {

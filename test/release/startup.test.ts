@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import { makeRelease, type Release, readUnitFile } from '@tradewind/release';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TestClient } from '../support/client.ts';
-import { startRedis } from '../support/redis.ts';
-import { eventually } from '../support/wait.ts';
+import { TestClient } from '../support/clients/client.ts';
+import { startRedis } from '../support/redis/redis.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { createBaseRoot, untilListening } from './base-root.ts';
 import { startCloudStandIn } from './cloud-stand-in.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceName, ServiceProcess } from '@tradewind/dev';
-import { type ServiceEnvironment, startEdge, startIngest } from '../support/service.ts';
+import { type ServiceEnvironment, startEdge, startIngest } from '../support/services/service.ts';
 
 /** How long a machine takes to be made, and to be removed, in ms; about 60 s at Google. */
 const MADE_AFTER_MS = 500;

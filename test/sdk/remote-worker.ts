@@ -1,6 +1,6 @@
 import { connect } from '@tradewind/client';
 import { connect as connectBinary } from '@tradewind/client/binary';
-import { createRandom } from '../support/random.ts';
+import { createRandom } from '../support/suite/random.ts';
 import type { Driver, PageDriver } from './driver.ts';
 import { PAGE_STEPS } from './page-steps.ts';
 import { bridgeAt, reachDriver, reachPage } from './remote-driver.ts';

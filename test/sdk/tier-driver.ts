@@ -7,8 +7,8 @@ import type { Position } from '@tradewind/client';
 import { Redis } from 'ioredis';
 import { TcpFaultProxy } from '../support/faults/tcp-fault-proxy.ts';
 import { hs256, makeToken, nowSeconds } from '../support/identity/tokens.ts';
-import { startRedis } from '../support/redis.ts';
-import { startEdge, type TestEdge, untilLinked } from '../support/service.ts';
+import { startRedis } from '../support/redis/redis.ts';
+import { startEdge, type TestEdge, untilLinked } from '../support/services/service.ts';
 import type { Driver, Fault } from './driver.ts';
 
 const SCRIPT = new URL('../../docs/publish/tradewind_publish_1.lua', import.meta.url);

@@ -1,6 +1,6 @@
 import { bringRedisServer, REDIS_IMAGE } from '@tradewind/dev';
+import { REDIS_KIND_VARIABLE } from './redis/redis.ts';
 import { obstacleToContainers } from './redis/redis-container.ts';
-import { REDIS_KIND_VARIABLE } from './redis.ts';
 
 /**
  * Runs once before the integration suite: finds out where its Redis servers can run, reports it, and sets it for every

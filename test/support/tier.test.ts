@@ -1,7 +1,7 @@
 import { startProcess } from '@tradewind/dev';
 import { expect, it } from 'vitest';
+import { eventually } from './suite/wait.ts';
 import { collectFatalLines, fatalLines } from './tier.ts';
-import { eventually } from './wait.ts';
 
 const LEAK = '(node:1) MaxListenersExceededWarning: Possible EventEmitter memory leak detected.';
 

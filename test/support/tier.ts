@@ -1,7 +1,12 @@
 import type { Redis } from 'ioredis';
+import type { StartRedisOptions, TestRedis } from './redis/redis.ts';
 import { connectBackend, serviceEnv, startRedisOfMode } from './redis/redis-mode.ts';
-import type { StartRedisOptions, TestRedis } from './redis.ts';
-import { type ServiceEnvironment, startEdge, type TestEdge, untilLinked } from './service.ts';
+import {
+  type ServiceEnvironment,
+  startEdge,
+  type TestEdge,
+  untilLinked,
+} from './services/service.ts';
 
 /** A Redis, or a cluster in cluster mode, and its edges. Disposing of it ends all of its processes. */
 export interface Tier extends AsyncDisposable {

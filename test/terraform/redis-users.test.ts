@@ -12,9 +12,9 @@ import {
 } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { TestClient } from '../support/client.ts';
-import { startEdge, startIngest, untilLinked } from '../support/service.ts';
-import { eventually } from '../support/wait.ts';
+import { TestClient } from '../support/clients/client.ts';
+import { startEdge, startIngest, untilLinked } from '../support/services/service.ts';
+import { eventually } from '../support/suite/wait.ts';
 import { startGoogleStandIn } from './google-stand-in.ts';
 import { encoded, REDIS_VALUES, renderStartup } from './startup.ts';
 import { createVmRoot, makeTarball, REDIS_RELEASE, type VmRoot } from './vm-root.ts';

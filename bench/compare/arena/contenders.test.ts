@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NODE_FLAGS, WORKSPACE_ROOT } from '@tradewind/dev';
 import { expect, it } from 'vitest';
-import { startRedis } from '../../../test/support/redis.ts';
+import { startRedis } from '../../../test/support/redis/redis.ts';
 import { ALLOCATOR_SETTINGS, contenderOf, startContender } from './contenders.ts';
 
 it('starts the edge with the allocator’s settings of its unit', async () => {

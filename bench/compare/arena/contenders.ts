@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OwnedProcess, startProcess, WORKSPACE_ROOT } from '@tradewind/dev';
 import { BINARY_SUBPROTOCOL } from '@tradewind/protocol';
-import { eventually } from '../../../test/support/wait.ts';
+import { eventually } from '../../../test/support/suite/wait.ts';
 import type { DialectChoice } from '../../load/wire/dialect.ts';
 import { onServerCore } from './cores.ts';
 

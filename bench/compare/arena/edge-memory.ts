@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Metrics, parseMetrics } from '@tradewind/dev';
-import { collectGarbage, type Inspectable } from '../../../test/support/inspector.ts';
+import { collectGarbage, type Inspectable } from '../../../test/support/services/inspector.ts';
 import { readMemory } from '../../load/processes/process-usage.ts';
 import type { RunningContender } from './contenders.ts';
 

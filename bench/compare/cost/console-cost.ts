@@ -9,8 +9,8 @@ import {
 import { type ServiceProcess, startService } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { WebSocket } from 'ws';
-import { openChromium } from '../../../test/support/browser.ts';
-import { collectGarbage, INSPECTABLE } from '../../../test/support/inspector.ts';
+import { openChromium } from '../../../test/support/clients/browser.ts';
+import { collectGarbage, INSPECTABLE } from '../../../test/support/services/inspector.ts';
 import { readCpuTime, readMemory } from '../../load/processes/process-usage.ts';
 import { readRedis, redisUsageBetween } from '../arena/redis-usage.ts';
 import type { ConsolePhase } from '../arguments.ts';

@@ -1,4 +1,4 @@
-import type { openChromium } from '../../../test/support/browser.ts';
+import type { openChromium } from '../../../test/support/clients/browser.ts';
 
 /** A browser that is open. */
 type Browser = NonNullable<Awaited<ReturnType<typeof openChromium>>>;

@@ -1,8 +1,8 @@
 import { deflateRawSync, zstdCompressSync } from 'node:zlib';
 import { WORKSPACE_ROOT } from '@tradewind/dev';
 import type { DeflatedPayload, Publication, WireChannel, WireReference } from '@tradewind/fanout';
-import { createRandom } from '../../../test/support/random.ts';
-import { recordedTrades } from '../../../test/support/trades.ts';
+import { recordedTrades } from '../../../test/support/publications/trades.ts';
+import { createRandom } from '../../../test/support/suite/random.ts';
 import { formatTable } from '../figures/table.ts';
 import { packMessage, packValues } from './message-pack.ts';
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { INSPECTABLE } from '../../../test/support/inspector.ts';
+import { INSPECTABLE } from '../../../test/support/services/inspector.ts';
 import {
   channelNames,
   connectClients,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { INSPECTABLE } from '../../../test/support/inspector.ts';
-import { eventually } from '../../../test/support/wait.ts';
+import { INSPECTABLE } from '../../../test/support/services/inspector.ts';
+import { eventually } from '../../../test/support/suite/wait.ts';
 import { readMemory } from '../../load/processes/process-usage.ts';
 import {
   type Arena,

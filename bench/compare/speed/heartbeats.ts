@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { evaluateInMain } from '../../../test/support/inspector.ts';
+import { evaluateInMain } from '../../../test/support/services/inspector.ts';
 import { readCpuTime } from '../../load/processes/process-usage.ts';
 import { type LoadShape, openArena, type Subject, type Trial } from '../arena/arena.ts';
 import type { RunningContender } from '../arena/contenders.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hs256, makeToken, nowSeconds } from '../../../test/support/identity/tokens.ts';
-import { INSPECTABLE } from '../../../test/support/inspector.ts';
+import { INSPECTABLE } from '../../../test/support/services/inspector.ts';
 import { readCpuTime } from '../../load/processes/process-usage.ts';
 import type { DialectChoice } from '../../load/wire/dialect.ts';
 import {

@@ -1,7 +1,7 @@
 import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LatencyHistogram, type Percentiles } from '@tradewind/dev';
-import { INSPECTABLE } from '../../../test/support/inspector.ts';
+import { INSPECTABLE } from '../../../test/support/services/inspector.ts';
 import { type Load, startLoad } from '../../load/clients/load.ts';
 import type { Reasons } from '../../load/clients/load-plan.ts';
 import { startPublisher } from '../../load/publishing/publisher.ts';

@@ -1,4 +1,4 @@
-import { INSPECTABLE } from '../../../test/support/inspector.ts';
+import { INSPECTABLE } from '../../../test/support/services/inspector.ts';
 import type { SequencedTerms } from '../../load/publishing/publisher-plan.ts';
 import type { LoadShape, Subject } from '../arena/arena.ts';
 import { type Contender, isCheckout } from '../arena/contenders.ts';

@@ -1,4 +1,4 @@
-import { evaluateInMain, type Inspectable } from '../../../test/support/inspector.ts';
+import { evaluateInMain, type Inspectable } from '../../../test/support/services/inspector.ts';
 
 /** CPU time of the turns of an edge's main thread, in ms. */
 export interface Turns {

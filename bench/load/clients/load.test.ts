@@ -5,7 +5,7 @@ import { LatencyHistogram } from '@tradewind/dev';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { bringOpenssl, startTlsTerminator } from '../../../test/support/faults/tls-terminator.ts';
-import { eventually } from '../../../test/support/wait.ts';
+import { eventually } from '../../../test/support/suite/wait.ts';
 import { nowMicros } from '../processes/clock.ts';
 import { type Load, startLoad } from './load.ts';
 import type { LoadPlan } from './load-plan.ts';

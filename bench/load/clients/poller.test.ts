@@ -1,6 +1,6 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { eventually } from '../../../test/support/wait.ts';
+import { eventually } from '../../../test/support/suite/wait.ts';
 import { Poller } from './poller.ts';
 
 it('looks for a while after data has come, counts the time spent in vain, and stops', async () => {

@@ -1,4 +1,4 @@
-import { createRandom } from '../../../test/support/random.ts';
+import { createRandom } from '../../../test/support/suite/random.ts';
 
 /**
  * Which channels a connection subscribes to. `all`: all of them; `single`: the first one, as every connection;

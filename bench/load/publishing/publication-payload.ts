@@ -1,5 +1,5 @@
 import { PUBLISH_SCRIPT, publishArguments, publishKeys } from '@tradewind/bus';
-import { recordedTrades } from '../../../test/support/trades.ts';
+import { recordedTrades } from '../../../test/support/publications/trades.ts';
 import type { SequencedTerms } from './publisher-plan.ts';
 import { encodeCommand } from './redis-pipeline.ts';
 

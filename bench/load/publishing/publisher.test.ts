@@ -3,8 +3,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { logKey, metaKey } from '@tradewind/bus';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startRedis } from '../../../test/support/redis.ts';
-import { eventually } from '../../../test/support/wait.ts';
+import { startRedis } from '../../../test/support/redis/redis.ts';
+import { eventually } from '../../../test/support/suite/wait.ts';
 import { startPublisher } from './publisher.ts';
 
 /** The part of Redis that a publisher uses. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, it } from 'vitest';
-import { eventually } from '../../../test/support/wait.ts';
+import { eventually } from '../../../test/support/suite/wait.ts';
 import { RedisPipeline } from './redis-pipeline.ts';
 
 const SCRIPT_ANSWER = '*3\r\n$11\r\nk3x9k3x9k3x\r\n:12\r\n:0\r\n';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { shortOrLong } from '../../../test/support/length.ts';
+import { shortOrLong } from '../../../test/support/suite/length.ts';
 import { createDialect, type DialectChoice } from './dialect.ts';
 import { FrameCounter, SAMPLE_BYTES } from './frame-counter.ts';
 import { CLOSE, PING, PONG, serverFrame, TEXT } from './server-frame.fixture.ts';

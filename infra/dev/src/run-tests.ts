@@ -8,7 +8,7 @@ import { WORKSPACE_NODE, WORKSPACE_ROOT } from './processes/service-process.ts';
 /** The suites of `npm test`: minutes. Chaos, capacity and benchmarks have commands of their own. */
 const PROJECTS = ['unit', 'integration', 'integration-cluster', 'integration-alone'];
 
-/** The argument of `npm run test:long`: the same suites, and whole what they have a short form of (`test/support/length.ts`). */
+/** The argument of `npm run test:long`: the same suites, and whole what they have a short form of (`test/support/suite/length.ts`). */
 const LONG = '--long';
 
 /**

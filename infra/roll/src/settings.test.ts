@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { documentedCommands } from '../../../test/support/document-commands.ts';
+import { documentedCommands } from '../../../test/support/documents/document-commands.ts';
 import { readRollCommand } from './settings.ts';
 
 it('reads nodes by URL, with and without a name', () => {

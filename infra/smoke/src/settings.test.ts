@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { documentedCommands } from '../../../test/support/document-commands.ts';
+import { documentedCommands } from '../../../test/support/documents/document-commands.ts';
 import { readSmokeSettings } from './settings.ts';
 
 it('reads the addresses, and stays idle for 90 s by default', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { documentedCommands } from '../../../test/support/document-commands.ts';
+import { documentedCommands } from '../../../test/support/documents/document-commands.ts';
 import { readCommand, UsageError, VERSION } from './settings.ts';
 
 describe('readCommand', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { cases } from '../../../test/support/length.ts';
+import { cases } from '../../../test/support/suite/length.ts';
 import { countOf } from './losses.ts';
 import { Outbox, type OutboxVerdict } from './outbox.ts';
 import { PublicationLog } from './publication-log.ts';

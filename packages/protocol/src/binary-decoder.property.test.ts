@@ -2,7 +2,7 @@ import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { zlibInflate } from '../../../test/support/clients/zlib-inflate.ts';
-import { cases, shortOrLong } from '../../../test/support/length.ts';
+import { cases, shortOrLong } from '../../../test/support/suite/length.ts';
 import { BinaryDecoder } from './binary-decoder.ts';
 import { BinaryFrameError } from './binary-fault.ts';
 import { type BinaryBody, encodeBinaryBody, parseBinaryFrame } from './binary-publication.ts';

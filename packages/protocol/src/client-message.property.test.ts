@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { cases } from '../../../test/support/length.ts';
+import { cases } from '../../../test/support/suite/length.ts';
 import { isChannelName, isReservedChannel } from './channel.ts';
 import { type ParsedClientMessage, parseClientMessage } from './client-message.ts';
 import { ERROR_CODES } from './error-codes.ts';

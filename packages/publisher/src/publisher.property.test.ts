@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, expect, it, vi } from 'vitest';
-import { cases } from '../../../test/support/length.ts';
+import { cases } from '../../../test/support/suite/length.ts';
 import { createPublisher } from './publisher.ts';
 import type { RedisArgument, SendCommand } from './redis-connection.ts';
 

@@ -1,6 +1,6 @@
 import { createLogger } from '@tradewind/runtime';
 import { expect, it } from 'vitest';
-import { documentedMetrics, notedMetrics } from '../../../test/support/noted-metrics.ts';
+import { documentedMetrics, notedMetrics } from '../../../test/support/documents/noted-metrics.ts';
 import { createEvents, type GaugeSources, registerGauges } from './events.ts';
 
 /** The rows of the table for what the console registers, as they should stand there. */

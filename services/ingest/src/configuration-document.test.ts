@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, type Environment, readConfig, readServiceSettings } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
-import { variablesRead } from '../../../test/support/variables-read.ts';
+import { variablesRead } from '../../../test/support/documents/variables-read.ts';
 import { readIngestConfig } from './config.ts';
 
 const DOCUMENT = new URL('../../../docs/configuration.md', import.meta.url);

@@ -1,6 +1,6 @@
 import { createLogger } from '@tradewind/runtime';
 import { expect, it } from 'vitest';
-import { documentedMetrics, notedMetrics } from '../../../test/support/noted-metrics.ts';
+import { documentedMetrics, notedMetrics } from '../../../test/support/documents/noted-metrics.ts';
 import { createEvents } from './events.ts';
 import { type GaugeSources, registerGauges } from './gauges.ts';
 

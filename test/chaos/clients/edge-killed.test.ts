@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { INSPECTABLE, runInWorker } from '../../support/inspector.ts';
+import { INSPECTABLE, runInWorker } from '../../support/services/inspector.ts';
 import { Scenario } from '../scenario/scenario.ts';
 
 const CHANNELS = ['BTC.trade', 'ETH.trade'];

@@ -1,6 +1,6 @@
 import type { Gap } from '@tradewind/protocol';
 import { expect, it } from 'vitest';
-import type { ServiceEnvironment } from '../../support/service.ts';
+import type { ServiceEnvironment } from '../../support/services/service.ts';
 import { Scenario } from '../scenario/scenario.ts';
 
 const CHANNEL = 'BTC.trade';

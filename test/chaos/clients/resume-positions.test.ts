@@ -1,6 +1,6 @@
 import type { Position } from '@tradewind/protocol';
 import { expect, it } from 'vitest';
-import { TestClient } from '../../support/client.ts';
+import { TestClient } from '../../support/clients/client.ts';
 import { expectToFail } from '../oracle/expect-complaints.ts';
 import { Scenario } from '../scenario/scenario.ts';
 

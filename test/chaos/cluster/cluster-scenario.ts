@@ -5,16 +5,16 @@ import {
   RedisRefusedError,
   RedisUnavailableError,
 } from '@tradewind/bus';
-import { createRandom } from '../../support/random.ts';
 import {
   type ClusterNode,
   type RedisCluster,
   type RedisClusterOptions,
   startRedisCluster,
 } from '../../support/redis/redis-cluster.ts';
-import { startEdge, type TestEdge, untilLinked } from '../../support/service.ts';
+import { startEdge, type TestEdge, untilLinked } from '../../support/services/service.ts';
+import { createRandom } from '../../support/suite/random.ts';
+import { eventually } from '../../support/suite/wait.ts';
 import { collectFatalLines } from '../../support/tier.ts';
-import { eventually } from '../../support/wait.ts';
 import type { Expectation } from '../oracle/complaint.ts';
 import { Ledger } from '../oracle/ledger.ts';
 import {

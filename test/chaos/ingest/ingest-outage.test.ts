@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import type { ServiceEnvironment } from '../../support/service.ts';
+import type { ServiceEnvironment } from '../../support/services/service.ts';
 import { Scenario } from '../scenario/scenario.ts';
 
 /** One for each caller, which waits for an answer before the next: together far more than ingest queues. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { commandsWithin } from '../../support/redis/redis-topology.ts';
-import type { ServiceEnvironment } from '../../support/service.ts';
+import type { ServiceEnvironment } from '../../support/services/service.ts';
 import { Scenario } from '../scenario/scenario.ts';
 
 const CHANNELS = Array.from({ length: 10_000 }, (_, i) => `quiet.${i}`);

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TcpFaultProxy } from '../../support/faults/tcp-fault-proxy.ts';
 import { type RedisNode, startRedisNode } from '../../support/redis/redis-topology.ts';
-import { eventually } from '../../support/wait.ts';
+import { eventually } from '../../support/suite/wait.ts';
 import { Ledger } from '../oracle/ledger.ts';
 import { NotPublishedError, NumberedPublisher } from './publisher.ts';
 import { startScriptPublisher } from './script-publisher.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { TestClient } from '../../support/client.ts';
+import { TestClient } from '../../support/clients/client.ts';
 import { Scenario } from '../scenario/scenario.ts';
 
 const CHANNEL = 'BTC.trade';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { TestClient } from '../../support/client.ts';
+import { TestClient } from '../../support/clients/client.ts';
 import { Scenario } from '../scenario/scenario.ts';
 
 const CHANNEL = 'BTC.trade';

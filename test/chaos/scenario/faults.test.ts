@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createRandom } from '../../support/random.ts';
+import { createRandom } from '../../support/suite/random.ts';
 import { planEachFault, planFaults } from './faults.ts';
 
 const NODES = 3;

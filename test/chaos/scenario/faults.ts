@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { linksOf } from '../../support/faults/tcp-fault-proxy.ts';
-import { createRandom } from '../../support/random.ts';
+import { createRandom } from '../../support/suite/random.ts';
 import type { NumberedPublisher } from '../publishers/publisher.ts';
 import type { Scenario } from './scenario.ts';
 

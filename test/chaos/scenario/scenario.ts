@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import { TcpFaultProxy } from '../../support/faults/tcp-fault-proxy.ts';
-import { createRandom } from '../../support/random.ts';
 import { type RedisNode, startRedisNode } from '../../support/redis/redis-topology.ts';
 import {
   type ServiceEnvironment,
@@ -8,9 +7,10 @@ import {
   startIngest,
   type TestEdge,
   untilLinked,
-} from '../../support/service.ts';
+} from '../../support/services/service.ts';
+import { createRandom } from '../../support/suite/random.ts';
+import { eventually } from '../../support/suite/wait.ts';
 import { collectFatalLines } from '../../support/tier.ts';
-import { eventually } from '../../support/wait.ts';
 import {
   ANY_NEWS,
   type Complaint,

@@ -1,6 +1,6 @@
 import { type CalledChild, startCalledChild } from '../../../bench/load/processes/child-calls.ts';
 import type { RedisAddress } from '../../support/redis/redis-topology.ts';
-import { eventually } from '../../support/wait.ts';
+import { eventually } from '../../support/suite/wait.ts';
 import type { Complaint } from '../oracle/complaint.ts';
 import type { Ledger } from '../oracle/ledger.ts';
 import { Oracle } from '../oracle/oracle.ts';

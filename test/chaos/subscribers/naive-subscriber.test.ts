@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { linksOf, TcpFaultProxy } from '../../support/faults/tcp-fault-proxy.ts';
 import { type RedisNode, startRedisNode } from '../../support/redis/redis-topology.ts';
-import { eventually } from '../../support/wait.ts';
+import { eventually } from '../../support/suite/wait.ts';
 import type { Complaint } from '../oracle/complaint.ts';
 import { expectComplaints, expectToFail } from '../oracle/expect-complaints.ts';
 import { Ledger } from '../oracle/ledger.ts';

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { createRandom } from '../../support/random.ts';
-import { eventually } from '../../support/wait.ts';
+import { createRandom } from '../../support/suite/random.ts';
+import { eventually } from '../../support/suite/wait.ts';
 import { Ledger } from '../oracle/ledger.ts';
 import { ResumingClient } from './resuming-client.ts';
 

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { TestClient } from '../client.ts';
+import type { TestClient } from './client.ts';
 
 /** A running series of publications; `stop` ends it and resolves with their number. */
 export interface NumberedPublications {

@@ -1,6 +1,6 @@
 import { type Load, startLoad } from '../../../bench/load/clients/load.ts';
 import type { LoadPlan } from '../../../bench/load/clients/load-plan.ts';
-import type { TestEdge } from '../service.ts';
+import type { TestEdge } from '../services/service.ts';
 
 /** The settings of a test's readers; the other settings of a load do not matter to it. */
 export type ReadersPlan = Pick<LoadPlan, 'connections' | 'channels' | 'mode'> &

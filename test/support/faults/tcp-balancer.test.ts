@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { eventually } from '../wait.ts';
+import { eventually } from '../suite/wait.ts';
 import { type Backend, TcpBalancer } from './tcp-balancer.ts';
 
 const CHECKS = { checkEveryMs: 50, failures: 2 };

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RedisNode, startRedisNode } from '../redis/redis-topology.ts';
-import { eventually } from '../wait.ts';
+import { eventually } from '../suite/wait.ts';
 import { linksOf, TcpFaultProxy } from './tcp-fault-proxy.ts';
 
 const CHANNEL = 'BTC.trade';

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { eventually } from '../wait.ts';
+import { eventually } from '../suite/wait.ts';
 import { type RedisCluster, startRedisCluster } from './redis-cluster.ts';
 
 let cluster: RedisCluster;

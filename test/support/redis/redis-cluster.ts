@@ -1,4 +1,4 @@
-import { eventually } from '../wait.ts';
+import { eventually } from '../suite/wait.ts';
 import { ClusterBusProxy } from './cluster-bus-proxy.ts';
 import { type RedisNode, startRedisNode } from './redis-topology.ts';
 

@@ -7,7 +7,7 @@ import {
   watchForOurDeath,
 } from '@tradewind/dev';
 import { GenericContainer, getContainerRuntimeClient, ImageName, Wait } from 'testcontainers';
-import { eventually } from '../wait.ts';
+import { eventually } from '../suite/wait.ts';
 import type { TestRedis } from './test-redis.ts';
 
 /** How long a container may take to accept connections, in ms. */

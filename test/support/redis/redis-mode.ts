@@ -1,7 +1,7 @@
 import { hashSlot, type RedisSettings } from '@tradewind/bus';
 import { Cluster, Redis } from 'ioredis';
-import { type StartRedisOptions, startRedis, type TestRedis } from '../redis.ts';
-import type { ServiceEnvironment } from '../service.ts';
+import type { ServiceEnvironment } from '../services/service.ts';
+import { type StartRedisOptions, startRedis, type TestRedis } from './redis.ts';
 import { type ClusterNode, onEach, type RedisCluster, startRedisCluster } from './redis-cluster.ts';
 import type { RedisPlace } from './test-redis.ts';
 

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeEach } from 'vitest';
-import type { StartRedisOptions } from '../redis.ts';
-import { type SharedRedis, startSharedRedis } from '../shared-redis.ts';
+import type { StartRedisOptions } from './redis.ts';
 import { onEach, type RedisCluster } from './redis-cluster.ts';
 import { IS_CLUSTER, startRedisOfMode } from './redis-mode.ts';
+import { type SharedRedis, startSharedRedis } from './shared-redis.ts';
 import type { TestRedis } from './test-redis.ts';
 
 /** What tests set, and what it was before. */

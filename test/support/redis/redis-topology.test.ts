@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../wait.ts';
+import { eventually } from '../suite/wait.ts';
 import {
   commandsWithin,
   startRedisNode,

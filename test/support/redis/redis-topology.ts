@@ -11,7 +11,7 @@ import {
 } from '@tradewind/dev';
 import { Redis } from 'ioredis';
 import { TcpFaultProxy } from '../faults/tcp-fault-proxy.ts';
-import { eventually } from '../wait.ts';
+import { eventually } from '../suite/wait.ts';
 
 /** How long a replica, a Sentinel or a reloaded Redis may take, in ms, also on slow machines. */
 const SETTLE_DEADLINE_MS = 20_000;

@@ -96,7 +96,7 @@ describe('findImportFaults', () => {
   it('lets benchmarks use what stands in test/support, and tests the load of the benchmarks', async () => {
     await plantPackage('bench', '@tradewind/bench', []);
     await plantPackage('test', '@tradewind/test', []);
-    await plant('bench/compare/arena.ts', `import '../../test/support/wait.ts';\n`);
+    await plant('bench/compare/arena.ts', `import '../../test/support/suite/wait.ts';\n`);
     await plant('bench/compare/other.ts', `import '../../test/chaos/oracle.ts';\n`);
     await plant(
       'test/fuzz/main.ts',
@@ -128,13 +128,13 @@ describe('findImportFaults', () => {
 
   it('lets tests, and nothing else, import what all tests may', async () => {
     await plantPackage('packages/fanout', '@tradewind/fanout', []);
-    const text = `import { createRandom } from '../../../test/support/random.ts';\n`;
+    const text = `import { createRandom } from '../../../test/support/suite/random.ts';\n`;
     await plant('packages/fanout/src/a.test.ts', text);
     await plant('packages/fanout/src/a.ts', text);
     await plant('packages/fanout/src/b.test.ts', text.replace('support', 'chaos'));
     expect(await findImportFaults(root)).toEqual([
-      'packages/fanout/src/a.ts: imports ../../../test/support/random.ts, which lies outside @tradewind/fanout',
-      'packages/fanout/src/b.test.ts: imports ../../../test/chaos/random.ts, which lies outside @tradewind/fanout',
+      'packages/fanout/src/a.ts: imports ../../../test/support/suite/random.ts, which lies outside @tradewind/fanout',
+      'packages/fanout/src/b.test.ts: imports ../../../test/chaos/suite/random.ts, which lies outside @tradewind/fanout',
     ]);
   });
 

@@ -11,7 +11,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'tradewind-links-'));
   await plant('docs/wire.md', '# The wire\n\n## Ping & pong\n');
   await plant('services/edge/src/hub/hub.ts', '');
-  await plant('test/integration/workers.test.ts', '');
+  await plant('test/integration/edge/workers.test.ts', '');
 });
 
 afterEach(async () => {
@@ -38,7 +38,7 @@ describe('findLinkFaults', () => {
     ['a path in code', '`docs/wire.md` `docs/` `services/edge`'],
     ['a path by its end', '`hub/hub.ts`'],
     ['a path with a placeholder', '`docs/<name>.md` `docs/*.md`'],
-    ['tests by the beginning of their path', '`npm test -- test/integration/workers`'],
+    ['tests by the beginning of their path', '`npm test -- test/integration/edge/workers`'],
     ['what has a slash and is no path', '`application/json` `/v1/publish` `10.0.0.0/8`'],
   ])('accepts %s', async (_, text) => {
     await plant('README.md', text);

@@ -5,7 +5,7 @@ import { dirname, join, normalize } from 'node:path';
 const NOT_OURS = ['.git', '.terraform', 'coverage', 'dist', 'node_modules', 'results', 'tmp'];
 /** The folder at the root into which `npm run release` writes. */
 const RELEASES = 'release';
-/** The folder whose paths `npm test` takes by their beginning: `test/integration/workers`. */
+/** The folder whose paths `npm test` takes by their beginning: `test/integration/edge/workers`. */
 const TESTS = 'test/';
 
 const FENCE = /^\s*(`{3,}|~{3,})/;

@@ -236,6 +236,18 @@ export const ROOMS: Readonly<Record<string, RoomRules>> = {
     publishing: ['processes'],
     clients: ['wire', 'processes'],
   },
+  'test/support': {
+    'global-setup': ['redis'],
+    tier: ['services', 'redis'],
+    suite: [],
+    publications: [],
+    identity: [],
+    services: ['suite'],
+    faults: ['suite'],
+    clients: ['services', 'suite'],
+    redis: ['services', 'clients', 'faults', 'suite'],
+    documents: ['publications', 'services', 'clients', 'redis', 'suite'],
+  },
   // Faults by what they break: they are tests, but for a cluster's scenario, and begin with the other rooms.
   'test/chaos': {
     main: [],

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { documentedCommands } from '../../../../test/support/document-commands.ts';
+import { documentedCommands } from '../../../../test/support/documents/document-commands.ts';
 import { WORKSPACE_ROOT } from '../processes/service-process.ts';
 import { mustHaveFreePorts } from './ports.ts';
 import { ignoredSettings, readStartSettings, UsageError } from './settings.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { BUSY_MACHINE_MS, eventually } from '../../../../test/support/wait.ts';
+import { BUSY_MACHINE_MS, eventually } from '../../../../test/support/suite/wait.ts';
 import { type FakeAnswer, type FakeRedis, startFakeRedis } from '../link/testing/fake-redis.ts';
 import { COMMAND_BYTES_IN_FLIGHT, COMMANDS_IN_FLIGHT } from '../redis-limits.ts';
 import { RedisCommands } from './redis-commands.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { eventually } from '../../../../test/support/wait.ts';
+import { eventually } from '../../../../test/support/suite/wait.ts';
 import { PUBLISH_SCRIPT } from '../contract/publish-script.ts';
 import { type FakeAnswer, startFakeRedis } from '../link/testing/fake-redis.ts';
 import { RedisCommands } from './redis-commands.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import { readHeader } from './publication-header.ts';
 
 const read = (text: string, known?: string) => readHeader(Buffer.from(text), known);

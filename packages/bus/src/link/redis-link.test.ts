@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { BUSY_MACHINE_MS, eventually } from '../../../../test/support/wait.ts';
+import { BUSY_MACHINE_MS, eventually } from '../../../../test/support/suite/wait.ts';
 import { SENTINEL_LOOK_INTERVAL_MS, SILENCE_LIMIT_MS } from '../redis-limits.ts';
 import type { RedisMode, RedisSettings } from '../redis-settings.ts';
 import { RedisLink } from './redis-link.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { eventually } from '../../../../test/support/wait.ts';
+import { eventually } from '../../../../test/support/suite/wait.ts';
 import { SENTINEL_ANSWER_MS } from '../redis-limits.ts';
 import { sentinelSettings } from '../redis-settings.ts';
 import { Sentinels } from './sentinels.ts';

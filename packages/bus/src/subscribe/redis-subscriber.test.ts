@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { eventually } from '../../../../test/support/wait.ts';
+import { eventually } from '../../../../test/support/suite/wait.ts';
 import {
   type FakeAnswer,
   type FakeRedis,

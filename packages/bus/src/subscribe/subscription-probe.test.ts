@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { eventually } from '../../../../test/support/wait.ts';
+import { eventually } from '../../../../test/support/suite/wait.ts';
 import {
   type FakeAnswer,
   type FakeRedis,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import { type SubscriptionCommand, SubscriptionTable } from './subscription-table.ts';
 
 const CHANNELS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];

@@ -2,7 +2,7 @@ import { deflateRawSync, constants as zlib } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { zlibInflate } from '../../../../test/support/clients/zlib-inflate.ts';
-import { cases, shortOrLong } from '../../../../test/support/length.ts';
+import { cases, shortOrLong } from '../../../../test/support/suite/length.ts';
 import { inflate } from './inflate.ts';
 
 const MAX_BYTES = 65_536;

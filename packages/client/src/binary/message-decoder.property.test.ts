@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { deflateRawSync } from 'node:zlib';
 import { BinaryFrameError, encodeBinaryBody, varintBytes, writeVarint } from '@tradewind/protocol';
 import { expect, it } from 'vitest';
-import { shortOrLong } from '../../../../test/support/length.ts';
+import { shortOrLong } from '../../../../test/support/suite/length.ts';
 import { inflate } from './inflate.ts';
 import { MessageDecoder } from './message-decoder.ts';
 

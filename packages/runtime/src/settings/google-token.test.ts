@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { eventually } from '../../../../test/support/wait.ts';
+import { eventually } from '../../../../test/support/suite/wait.ts';
 import { GoogleToken } from './google-token.ts';
 
 /** A metadata server: answers by `answer`. */

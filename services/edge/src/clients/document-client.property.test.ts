@@ -7,8 +7,8 @@ import {
   type Rules,
 } from '../../../../test/support/clients/document-client-rules.ts';
 import { AT_ONCE, MIXED, OLD_TOKEN } from '../../../../test/support/clients/old-document-rules.ts';
-import { shortOrLong } from '../../../../test/support/length.ts';
-import { createRandom } from '../../../../test/support/random.ts';
+import { shortOrLong } from '../../../../test/support/suite/length.ts';
+import { createRandom } from '../../../../test/support/suite/random.ts';
 import { rightsTo } from '../auth/rights.ts';
 import type { Identity, Refusal } from '../auth/token-verifier.ts';
 import { DEFAULTS } from './testing/fan-out-server.ts';

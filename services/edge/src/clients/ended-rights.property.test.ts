@@ -1,7 +1,7 @@
 import type { Revocation } from '@tradewind/bus';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { shortOrLong } from '../../../../test/support/length.ts';
+import { shortOrLong } from '../../../../test/support/suite/length.ts';
 import { RevocationTable } from '../auth/revocation-table.ts';
 import { rightsTo } from '../auth/rights.ts';
 import type { Identity, Refusal } from '../auth/token-verifier.ts';

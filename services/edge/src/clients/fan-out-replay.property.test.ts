@@ -2,7 +2,7 @@ import type { Publication } from '@tradewind/fanout';
 import { Gaps } from '@tradewind/fanout';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import { publicationOf } from './testing/fake-upstream.ts';
 import { type FakeClient, FanOutUnderTest } from './testing/fan-out-under-test.ts';
 import { ReplayOracle } from './testing/replay-oracle.ts';

@@ -3,7 +3,7 @@ import type { ErrorCode } from '@tradewind/protocol';
 import type { Rate } from '@tradewind/runtime';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import { LimitGuard, type LimitName } from '../limits.ts';
 import { Membership } from './membership/membership.ts';
 import { Requests } from './requests.ts';

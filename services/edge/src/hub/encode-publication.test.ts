@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import type { HistoryEntry } from '../sequence/message.ts';
 import { encodePublication, maxBodyBytes } from './encode-publication.ts';
 

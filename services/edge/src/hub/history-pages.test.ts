@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import { HistoryPages } from './history-pages.ts';
 import { FakeChannelStore } from './testing/hub-under-test.ts';
 

@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { JSON_SUBPROTOCOL } from '@tradewind/protocol';
 import { createLogger, createMetrics } from '@tradewind/runtime';
 import { afterEach, describe, expect, it } from 'vitest';
-import { eventually } from '../../../../test/support/wait.ts';
+import { eventually } from '../../../../test/support/suite/wait.ts';
 import { readSecret } from '../auth/key-set.ts';
 import { rightsTo } from '../auth/rights.ts';
 import { makeToken, SECRET } from '../auth/testing/tokens.ts';

@@ -1,7 +1,7 @@
 import { CONTROL, Outbox, PublicationLog, SendQueues } from '@tradewind/fanout';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import { LIMITS } from '../clients/testing/test-connection.ts';
 import { FrameBuffer } from './frame-buffer.ts';
 import { JSON_FRAMES } from './json-frames.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import { MAX_PROXY_HEADER_BYTES, readProxyHeader } from './proxy-header.ts';
 
 const HEADER = 'PROXY TCP4 203.0.113.7 10.0.0.1 51234 443\r\n';

@@ -1,6 +1,6 @@
 import { createLogger, createMetrics, type MetricObjects, printMetrics } from '@tradewind/runtime';
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../../../../test/support/wait.ts';
+import { eventually } from '../../../../test/support/suite/wait.ts';
 import { createFanOutEvents } from './client-events.ts';
 import { type NodeGaugeSources, registerLoopGauges, registerNodeGauges } from './gauges.ts';
 import { createNodeEvents } from './node-events.ts';

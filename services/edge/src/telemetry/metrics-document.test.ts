@@ -4,7 +4,7 @@ import {
   documentedMetrics,
   notedMetrics,
   type Registration,
-} from '../../../../test/support/noted-metrics.ts';
+} from '../../../../test/support/documents/noted-metrics.ts';
 import type { FanOut } from '../clients/fan-out.ts';
 import { createFanOutEvents } from './client-events.ts';
 import type { NodeGaugeSources } from './gauges.ts';

@@ -1,7 +1,7 @@
 import { HttpError } from '@tradewind/runtime';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import {
   isIdempotencyKey,
   keyOfHeaders,

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cases } from '../../../../test/support/length.ts';
+import { cases } from '../../../../test/support/suite/length.ts';
 import { describeContinuation } from './continuation.ts';
 
 const STOPPED = { command: ['node', 'replay.js', 'f'], nextLine: 12, publishedTo: undefined };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { cases } from '../../../../../test/support/length.ts';
+import { cases } from '../../../../../test/support/suite/length.ts';
 import { type FakeClient, FanOutUnderTest } from '../testing/fan-out-under-test.ts';
 
 const INTERVALS_MS = [100, 250, 500, 1_000, 2_000];

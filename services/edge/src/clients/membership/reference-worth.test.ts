@@ -1,8 +1,8 @@
 import { deflateRawSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TextOfFrames } from '../../../../../test/support/clients/text-of-frames.ts';
-import { shortOrLong } from '../../../../../test/support/length.ts';
-import { createRandom } from '../../../../../test/support/random.ts';
+import { shortOrLong } from '../../../../../test/support/suite/length.ts';
+import { createRandom } from '../../../../../test/support/suite/random.ts';
 import { BINARY_FRAMES } from '../../outbound/binary-frames.ts';
 import { JSON_FRAMES } from '../../outbound/json-frames.ts';
 import { FanOutUnderTest } from '../testing/fan-out-under-test.ts';

@@ -2,7 +2,7 @@ import { PublicationLog } from '@tradewind/fanout';
 import type { Subscribed } from '@tradewind/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cases } from '../../../../../test/support/length.ts';
+import { cases } from '../../../../../test/support/suite/length.ts';
 import { LimitGuard } from '../../limits.ts';
 import type { Connection } from '../connection/connection.ts';
 import { Membership } from '../membership/membership.ts';
