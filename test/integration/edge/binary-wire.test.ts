@@ -129,16 +129,17 @@ it('a client resumes on another node, and after its worker was lost', async () =
 
   const edge = tier.edges[1] as NonNullable<(typeof tier.edges)[number]>;
   const others = await Promise.all(PROTOCOLS.flatMap((one) => [connect(one, 1), connect(one, 1)]));
-  for (const worker of [0, 1]) {
-    await runInWorker(
-      edge,
-      worker,
-      `setTimeout(() => { throw new Error('a fault in the test') }, 0)`,
-    );
-    await eventually(async () => expect(await socketsOfWorkers(edge)).toHaveLength(2));
-    if (!resumed.isOpen) break;
+  for (let lost = 1; resumed.isOpen; lost += 1) {
+    // The one that has run for longest, and then the other.
+    await runInWorker(edge, 0, `setTimeout(() => { throw new Error('a fault in the test') }, 0)`);
+    await eventually(async () => {
+      const metrics = await edge.metrics();
+      expect(metrics.sum('tradewind_edge_workers_lost_total')).toBe(lost);
+      expect(await socketsOfWorkers(edge)).toHaveLength(2);
+      const open = [resumed, ...others].filter(({ isOpen }) => isOpen);
+      expect(metrics.sum('tradewind_edge_connections')).toBe(open.length);
+    });
   }
-  await resumed.closed;
   await publish(50);
   const again = await eventually(() =>
     connect(BINARY_SUBPROTOCOL, 1, {

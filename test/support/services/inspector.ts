@@ -21,6 +21,12 @@ export const INSPECTABLE = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
 /** How long the other process may take to answer, in ms. It may be frozen for half of that. */
 const ANSWER_DEADLINE_MS = 60_000;
 
+/**
+ * How long a worker may take to count its sockets, in ms. A thread that is about to end may take a question in and never answer;
+ * whoever asks must have time to ask again.
+ */
+const COUNT_DEADLINE_MS = 8_000;
+
 /** How often a frozen worker looks whether it must go on, in ms. */
 const LOOK_MS = 20;
 
@@ -153,7 +159,7 @@ export async function socketsOfWorkers(edge: Inspectable): Promise<readonly numb
     for (const worker of await attachToWorkers(inspector)) {
       const kinds = 'process.getActiveResourcesInfo()';
       const count = `${kinds}.filter((kind) => kind === 'TCPSocketWrap').length`;
-      counts.push(Number(await evaluate(inspector, worker, count)));
+      counts.push(Number(await evaluate(inspector, worker, count, COUNT_DEADLINE_MS)));
     }
     return counts;
   } finally {
@@ -161,18 +167,41 @@ export async function socketsOfWorkers(edge: Inspectable): Promise<readonly numb
   }
 }
 
-/** Opens sessions with all worker threads, in the order of their start. */
-async function attachToWorkers(inspector: WebSocket): Promise<readonly string[]> {
-  const sessions: string[] = [];
-  inspector.on('message', (data) => {
-    const { method, params } = JSON.parse(String(data));
-    if (method === 'NodeWorker.attachedToWorker') sessions.push(params.sessionId);
-  });
-  await ask(inspector, 'NodeWorker.enable', { waitForDebuggerOnStart: false });
-  return sessions;
+/** A session with a worker thread. */
+interface WorkerSession {
+  readonly id: string;
+  /** Is aborted when the thread ends, which may be before anything was asked. */
+  readonly ended: AbortSignal;
 }
 
-function chosen(attached: readonly string[], worker: number): string {
+/** Opens sessions with all worker threads, in the order of their start. */
+async function attachToWorkers(inspector: WebSocket): Promise<readonly WorkerSession[]> {
+  const sessions = new Map<string, AbortController>();
+  const threads = new Map<string, number>();
+  inspector.on('message', (data) => {
+    const { method, params } = JSON.parse(String(data));
+    if (method === 'NodeWorker.attachedToWorker') {
+      sessions.set(params.sessionId, new AbortController());
+      threads.set(params.sessionId, threadOf(params.workerInfo.title));
+    } else if (method === 'NodeWorker.detachedFromWorker') {
+      sessions.get(params.sessionId)?.abort(new Error('the worker has ended'));
+    }
+  });
+  await ask(inspector, 'NodeWorker.enable', { waitForDebuggerOnStart: false });
+  // The inspector names them in the order of its own table: the thread that replaces another may come before older ones.
+  return [...sessions]
+    .toSorted(([a], [b]) => threads.get(a)! - threads.get(b)!)
+    .map(([id, { signal }]) => ({ id, ended: signal }));
+}
+
+/** The number of a thread, from the inspector's title of it, such as `[worker 4] fan-out 0`. Numbers are never used again. */
+function threadOf(title: string): number {
+  const [, number] = /^\[worker (\d+)\]/.exec(title) ?? [];
+  if (number === undefined) throw new Error(`${JSON.stringify(title)} names no worker`);
+  return Number(number);
+}
+
+function chosen(attached: readonly WorkerSession[], worker: number): WorkerSession {
   const session = attached[worker];
   if (session === undefined) throw new Error(`${attached.length} workers, none is ${worker}`);
   return session;
@@ -181,7 +210,11 @@ function chosen(attached: readonly string[], worker: number): string {
 /** The number of every request to a worker: each session gets only one. */
 const WORKER_REQUEST_ID = 1;
 
-async function send(inspector: WebSocket, sessionId: string, expression: string): Promise<void> {
+async function send(
+  inspector: WebSocket,
+  { id: sessionId }: WorkerSession,
+  expression: string,
+): Promise<void> {
   const params = { expression, returnByValue: true, awaitPromise: true };
   const message = JSON.stringify({ id: WORKER_REQUEST_ID, method: 'Runtime.evaluate', params });
   await ask(inspector, 'NodeWorker.sendMessageToWorker', { sessionId, message });
@@ -190,16 +223,21 @@ async function send(inspector: WebSocket, sessionId: string, expression: string)
 /** Waits for the value, or the result of its promise, which must be JSON. Rejects if the expression throws. */
 async function evaluate(
   inspector: WebSocket,
-  sessionId: string,
+  session: WorkerSession,
   expression: string,
+  deadlineMs = ANSWER_DEADLINE_MS,
 ): Promise<unknown> {
+  session.ended.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const timer = setTimeout(() => reject(new Error('no answer of a worker')), ANSWER_DEADLINE_MS);
+  // Whoever waits for the message to be sent does not listen for this yet.
+  promise.catch(() => undefined);
+  const end = (): void => reject(session.ended.reason);
+  session.ended.addEventListener('abort', end);
+  const timer = setTimeout(() => reject(new Error('no answer of a worker')), deadlineMs);
   const listen = (data: unknown): void => {
     const { method, params } = JSON.parse(String(data));
-    if (params?.sessionId !== sessionId) return;
-    if (method === 'NodeWorker.detachedFromWorker') reject(new Error('the worker has ended'));
     if (method !== 'NodeWorker.receivedMessageFromWorker') return;
+    if (params.sessionId !== session.id) return;
     const { id, result, error } = JSON.parse(params.message);
     if (id !== WORKER_REQUEST_ID) return;
     const fault = error ?? result.exceptionDetails?.exception;
@@ -208,10 +246,11 @@ async function evaluate(
   };
   inspector.on('message', listen);
   try {
-    await send(inspector, sessionId, expression);
+    await send(inspector, session, expression);
     return await promise;
   } finally {
     clearTimeout(timer);
+    session.ended.removeEventListener('abort', end);
     inspector.off('message', listen);
   }
 }
