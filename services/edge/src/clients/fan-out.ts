@@ -140,14 +140,13 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#membership.listen(new BinaryInterest(feed, this.index));
     this.#subscriptions = new Subscriptions(
       this.#membership,
+      this.#conflation,
       settings.subscriptions,
       this.#publicationLog,
       feed,
       events.recovered,
       guard,
     );
-    this.#subscriptions.heldBackOf = (connection, channel) =>
-      this.#conflation.heldBackOf(connection, channel);
     this.#requests = new Requests(
       this.#subscriptions,
       events.requestRejected,
@@ -331,8 +330,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   onDegraded(since: number, channels?: readonly string[]): void {
-    this.#subscriptions.available = channels !== undefined;
-    this.#subscriptions.cutOff = new Set(channels);
+    this.#subscriptions.cutOff = channels === undefined ? 'all' : new Set(channels);
     if (channels === undefined) this.#notices.setDegraded(since);
     else
       this.#notices.setCutOff(since, channels, (connection) => this.index.channelsOf(connection));
@@ -340,8 +338,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   onRestored(): void {
-    this.#subscriptions.available = true;
-    this.#subscriptions.cutOff = new Set();
+    this.#subscriptions.cutOff = 'none';
     this.#notices.setRestored();
     this.#turns.serveDue();
   }

@@ -251,6 +251,7 @@ function setUp(requestRate: Rate = PLENTY, enforcesRates = true) {
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
     new Membership(),
+    { heldBackOf: () => undefined },
     {
       maxChannelsPerClient: 1_000,
       maxHistory: 1_000,
@@ -262,7 +263,7 @@ function setUp(requestRate: Rate = PLENTY, enforcesRates = true) {
     guard,
   );
   upstream.connect(listenerOf(subscriptions));
-  subscriptions.available = true;
+  subscriptions.cutOff = 'none';
   const rejected: ErrorCode[] = [];
   const requests = new Requests(subscriptions, (code) => rejected.push(code), guard, 20);
   const client: TestConnection = createTestConnection({ requestRate });

@@ -68,6 +68,7 @@ class World {
   constructor() {
     this.#subscriptions = new Subscriptions(
       this.#membership,
+      { heldBackOf: () => undefined },
       {
         maxChannelsPerClient: LIMIT,
         maxHistory: 1_000,
@@ -79,7 +80,7 @@ class World {
       new LimitGuard(true, () => {}),
     );
     this.#upstream.connect(listenerOf(this.#subscriptions));
-    this.#subscriptions.available = true;
+    this.#subscriptions.cutOff = 'none';
     this.#clients = Array.from({ length: CLIENTS }, () => createTestConnection());
     this.#model = this.#clients.map(() => new Map());
   }
@@ -88,7 +89,8 @@ class World {
     if (step.kind === 'subscribe') this.#subscribe(step.client, step.names);
     else if (step.kind === 'unsubscribe') this.#unsubscribe(step.client, step.names);
     else if (step.kind === 'leave') this.#leave(step.client);
-    else if (step.kind === 'available') this.#subscriptions.available = step.available;
+    else if (step.kind === 'available')
+      this.#subscriptions.cutOff = step.available ? 'none' : 'all';
     else this.#hear(step.kind, [...new Set(step.names)]);
   }
 
@@ -124,7 +126,7 @@ class World {
   #subscribe(at: number, names: readonly string[]): void {
     const held = this.#model[at] as Map<string, 'waits' | 'holds'>;
     for (const name of names) {
-      if (held.has(name) || held.size >= LIMIT || !this.#subscriptions.available) continue;
+      if (held.has(name) || held.size >= LIMIT || this.#subscriptions.cutOff === 'all') continue;
       held.set(name, this.#flowing.has(name) ? 'holds' : 'waits');
     }
     const channels = names.map((channel) => ({ channel, since: undefined, history: undefined }));

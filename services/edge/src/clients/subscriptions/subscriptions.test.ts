@@ -107,7 +107,7 @@ describe('Subscriptions: subscribing', () => {
     });
     subscribe(client, 1, ['a']);
     upstream.acknowledge(['a']);
-    subscriptions.available = false;
+    subscriptions.cutOff = 'all';
     subscribe(client, 2, ['a']);
     expect(client.sent().at(-1)).toEqual(frame(2, [['a', 1]], [], true));
     expect(upstream.calls).toEqual(['+a']);
@@ -161,7 +161,7 @@ describe('Subscriptions: limits', () => {
     const client = createTestConnection({ rights: rightsTo(() => false) });
     subscribe(client, 1, ['x']);
     expect(client.connection.session.hasAsked).toBe(false);
-    subscriptions.available = false;
+    subscriptions.cutOff = 'all';
     subscribe(other, 1, ['a']);
     expect(other.connection.session.hasAsked).toBe(true);
   });
@@ -180,7 +180,7 @@ describe('Subscriptions: limits', () => {
     const { subscribe, subscriptions, upstream, client, other } = setUp();
     subscribe(other, 1, ['a']);
     upstream.acknowledge(['a']);
-    subscriptions.available = false;
+    subscriptions.cutOff = 'all';
     subscribe(client, 2, ['a', 'b']);
     expect(client.sent()).toEqual([
       frame(

@@ -11,6 +11,7 @@ import { allowsPast } from '../../auth/rights.ts';
 import type { Acknowledgement, Feed, GapNotice, ResyncNotice } from '../../feed.ts';
 import type { LimitGuard } from '../../limits.ts';
 import type { Connection } from '../connection/connection.ts';
+import type { Conflation } from '../membership/conflation.ts';
 import type { Membership } from '../membership/membership.ts';
 import { HistoryBounds } from '../replay/history-bounds.ts';
 import type { Session } from '../session/session.ts';
@@ -34,8 +35,6 @@ export interface SubscriptionLimits {
   readonly replayRate: Rate;
 }
 
-const NOTHING: ReadonlySet<string> = new Set();
-
 /**
  * Subscriptions of one worker, from request to reply. {@link WaitingClients} has those that are not answered yet, and
  * {@link Membership} those that are.
@@ -52,20 +51,19 @@ export class Subscriptions {
   readonly #charges: ReplayCharges;
   readonly #waiting: WaitingClients;
   readonly #bounds = new HistoryBounds();
-  /** Whether the node reaches Redis. While it does not, new subscriptions are rejected. */
-  available = false;
-  /** The offset of the publication of a channel that is held back for a client. Its answers name the offset before that. */
-  heldBackOf: (connection: Connection, channel: string) => number | undefined = () => undefined;
-  /** Channels whose shard is away while the node reaches others. They are rejected, too, by those who do not hold them. */
-  cutOff: ReadonlySet<string> = NOTHING;
+  readonly #conflation: Pick<Conflation, 'heldBackOf'>;
+  /** Channels that are cut off from Redis: none, all, or those of the shards that are away. New subscriptions to them are rejected. */
+  cutOff: 'none' | 'all' | ReadonlySet<string> = 'all';
 
   /**
+   * @param conflation has the publication of a channel that is held back for a client. Answers name the offset before that.
    * @param publicationLog replays may hold as many bytes again as it does.
    * @param onRecovered hears of each attempt to continue or to begin with history.
    * @param clock of the clients' replay budgets: ms that never go back.
    */
   constructor(
     membership: Membership,
+    conflation: Pick<Conflation, 'heldBackOf'>,
     limits: SubscriptionLimits,
     publicationLog: PublicationLog,
     feed: Feed,
@@ -74,6 +72,7 @@ export class Subscriptions {
     clock = (): number => performance.now(),
   ) {
     this.#membership = membership;
+    this.#conflation = conflation;
     membership.listen({ onLeft: (_connection, channel) => this.#releaseIfUnwanted(channel) });
     this.#limits = limits;
     this.#publicationLog = publicationLog;
@@ -249,7 +248,7 @@ export class Subscriptions {
     if (!isRefused) this.#membership.change(connection, name, latest?.everyMs);
     const held = everyMs === undefined ? undefined : { everyMs };
     const answer = channel.answerFor(connection, isRefused ? held : latest);
-    const heldBack = this.heldBackOf(connection, name);
+    const heldBack = this.#conflation.heldBackOf(connection, name);
     reply.addSubscribed(heldBack === undefined ? answer : { ...answer, offset: heldBack - 1 });
     return true;
   }
@@ -294,7 +293,12 @@ export class Subscriptions {
       this.#guard.isFull('client_channels');
       return 'too_many_channels';
     }
-    return this.available && !this.cutOff.has(channel) ? undefined : 'unavailable';
+    return this.#isCutOff(channel) ? 'unavailable' : undefined;
+  }
+
+  #isCutOff(channel: string): boolean {
+    if (typeof this.cutOff === 'string') return this.cutOff === 'all';
+    return this.cutOff.has(channel);
   }
 
   /** Whether the owner of this client's new channels has had as many as it may for now, so that others get theirs. */

@@ -32,6 +32,7 @@ export function setUp(
   const upstream = new FakeUpstream();
   const subscriptions = new Subscriptions(
     membership,
+    { heldBackOf: () => undefined },
     {
       maxChannelsPerClient: 100,
       maxHistory: 1_000,
@@ -45,7 +46,7 @@ export function setUp(
     () => clock.now,
   );
   upstream.connect(listenerOf(subscriptions));
-  subscriptions.available = true;
+  subscriptions.cutOff = 'none';
   return {
     ...{ membership, index, upstream, subscriptions, log, recovered, beyond, clock },
     client: createTestConnection({ log }),
