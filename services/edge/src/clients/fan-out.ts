@@ -29,7 +29,7 @@ import type { FanOutSettings } from './fan-out-settings.ts';
 import { BinaryInterest } from './membership/binary-interest.ts';
 import { Conflation } from './membership/conflation.ts';
 import { Membership, type ReadableIndex } from './membership/membership.ts';
-import { type DeliveryGroup, PublicationBodies } from './publication-bodies.ts';
+import { PublicationBodies } from './publication-bodies.ts';
 import { Requests } from './requests.ts';
 import type { SavedByChannel } from './saved-by-channel.ts';
 import { Session } from './session/session.ts';
@@ -83,8 +83,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
   /** The writer of each format. Its index is the group of the connections that chose the format. */
   readonly #writers: readonly FrameWriter[];
   readonly #bodies: PublicationBodies;
-  /** Who has all of a channel. */
-  readonly #deliveryGroups: readonly DeliveryGroup[];
   readonly #deliveries: Deliveries;
   readonly #turns: ClientTurns<Connection>;
   readonly #notices = new StateNotices(this.#connections);
@@ -116,7 +114,6 @@ export class FanOut implements FeedListener, ConnectionOwner {
       this.#membership,
       (connection, channel, reference) => this.#conflation.wasTold(connection, channel, reference),
     );
-    this.#deliveryGroups = this.#bodies.groups;
     this.#deliveries = new Deliveries(settings, this.index, this.#bodies, this.#queues, events);
     this.statistics = this.#deliveries.statistics;
     this.savedByChannel = this.#deliveries.savedByChannel;
@@ -295,7 +292,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   onReference(channel: string, { reference }: WireChannel): void {
     if (reference === undefined) return;
     // Those who have the latest are told it when they need it.
-    for (const { group, isTold } of this.#deliveryGroups) {
+    for (const { group, isTold } of this.#bodies.groups) {
       if (!isTold) continue;
       const { members } = this.index.audience(channel, group);
       for (const connection of [...members]) this.#tellReference(connection, reference);
@@ -316,7 +313,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     const { channel } = notice;
     this.#tellGap(
       notice,
-      this.#deliveryGroups.flatMap(({ group }) => this.index.audience(channel, group).members),
+      this.#bodies.groups.flatMap(({ group }) => this.index.audience(channel, group).members),
     );
     this.#conflation.addGap(notice);
   }

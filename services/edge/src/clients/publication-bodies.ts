@@ -4,7 +4,7 @@ import type { Connection } from './connection/connection.ts';
 import type { Membership } from './membership/membership.ts';
 
 /** Clients that have all of a channel, and are sent the same bytes of a publication. */
-export interface DeliveryGroup {
+interface DeliveryGroup {
   /** The group in the index. */
   readonly group: number;
   /** The body that they are sent. For text frames it is the publication's own. */
@@ -25,6 +25,7 @@ type WasTold = (
  * the references of the channel; those who were not read raw.
  */
 export class PublicationBodies {
+  /** All who have all of a channel. */
   readonly groups: readonly DeliveryGroup[];
   readonly #membership: Membership;
   readonly #wasTold: WasTold;

@@ -32,18 +32,18 @@ export class DueTimes<T extends Dated> {
 
   /** Does nothing if the member was removed already. */
   remove(member: T): void {
-    const { dueSlot: dueNumber } = member;
-    if (this.#members[dueNumber] !== member) return;
-    this.#members[dueNumber] = undefined;
-    this.#beats[dueNumber] = NEVER;
-    this.#free.push(dueNumber);
+    const { dueSlot } = member;
+    if (this.#members[dueSlot] !== member) return;
+    this.#members[dueSlot] = undefined;
+    this.#beats[dueSlot] = NEVER;
+    this.#free.push(dueSlot);
   }
 
   /** Makes a member due at this beat, unless it is due sooner. Does nothing if it was removed. */
   hasten(member: T, beat: number): void {
-    const { dueSlot: dueNumber } = member;
-    if (this.#members[dueNumber] !== member) return;
-    if ((this.#beats[dueNumber] as number) > beat) this.#beats[dueNumber] = beat;
+    const { dueSlot } = member;
+    if (this.#members[dueSlot] !== member) return;
+    if ((this.#beats[dueSlot] as number) > beat) this.#beats[dueSlot] = beat;
   }
 
   /**
