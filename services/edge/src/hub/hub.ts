@@ -100,8 +100,6 @@ export class Hub {
   readonly #guard: LimitGuard;
   #lastRef = 0;
   readonly #links: RedisLinks<HubChannel>;
-  /** The links that were lost, and have no successor yet, and when, in ms since the Unix epoch. As many as a cluster has masters. */
-  readonly #lost = new Map<string, number>();
   readonly #notices: LinkNotices;
 
   constructor(
@@ -262,43 +260,26 @@ export class Hub {
   linkLost(cause: string, link = ONLY_LINK): void {
     if (this.#links.of({ link })?.wasEverUp) this.#events.degraded(cause);
     else this.#events.neverLinked(cause);
-    const since = Date.now();
-    const wasUp = this.#links.markLost(link, since);
+    const wasUp = this.#links.markLost(link, Date.now());
     for (const channel of [...this.#channels.values()]) {
       if (channel.link === link) this.#loseChannel(channel);
     }
-    if (!wasUp) return;
-    this.#lost.set(link, since);
-    this.#notices.tellAll();
+    if (wasUp) this.#notices.tellAll();
   }
 
   linkRestored(link = ONLY_LINK): void {
     this.#links.of({ link })?.identifyServer();
     const now = Date.now();
-    const recovery = this.#links.markUp(link, now);
-    if (recovery === undefined) return;
-    const lost = recovery.isFirst ? this.#succeededBy() : link;
-    const shard = link === ONLY_LINK ? undefined : link;
-    if (lost === undefined) this.#events.linked(recovery.afterMs);
-    else this.#events.restored(now - (this.#lost.get(lost) ?? now - recovery.afterMs), shard);
-    if (lost !== undefined) this.#lost.delete(lost);
-    this.#endLosses(now);
+    const up = this.#links.markUp(link, now);
+    if (up === undefined) return;
+    if (up.endsLoss) this.#events.restored(up.afterMs, link === ONLY_LINK ? undefined : link);
+    else this.#events.linked(up.afterMs);
+    this.#tellEndedLosses(now);
     this.#notices.tellAll();
   }
 
-  /** Where all links are up, what was lost of masters that are none any more is restored: no link comes up that would say it. */
-  #endLosses(now: number): void {
-    if (this.#links.degradedSince !== undefined) return;
-    for (const since of this.#lost.values()) this.#events.restored(now - since);
-    this.#lost.clear();
-  }
-
-  /**
-   * A master that was promoted has a link of its own, which ends the loss of the one before it: of one that is no master any more.
-   * A shard that joins while another is lost ends no loss.
-   */
-  #succeededBy(): string | undefined {
-    return [...this.#lost.keys()].find((link) => this.#links.of({ link }) === undefined);
+  #tellEndedLosses(now: number): void {
+    for (const afterMs of this.#links.takeEndedLosses(now)) this.#events.restored(afterMs);
   }
 
   /** A shard of a cluster has a master, to which there is no link yet. */
@@ -311,7 +292,7 @@ export class Hub {
     this.#links.remove(link);
     this.#recovery.linkRemoved(link);
     this.#notices.tellAll();
-    this.#endLosses(Date.now());
+    this.#tellEndedLosses(Date.now());
   }
 
   /**

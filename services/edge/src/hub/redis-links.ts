@@ -1,4 +1,4 @@
-import { type LinkedChannel, type LinkRecovery, RedisLinkState } from './redis-link-state.ts';
+import { type LinkedChannel, RedisLinkState } from './redis-link-state.ts';
 
 /** The name of the only link where Redis is no cluster. */
 export const ONLY_LINK = '';
@@ -7,6 +7,14 @@ export const ONLY_LINK = '';
 export interface RoutedChannel extends LinkedChannel {
   /** Undefined while no master of a cluster is known to have its slot. */
   link: string | undefined;
+}
+
+/** That a link is up, after it was not. */
+export interface LinkUp {
+  /** How long the node was without it, or without the one that it succeeds, in ms. */
+  readonly afterMs: number;
+  /** Whether it ends a loss. If not, there was no such link before. */
+  readonly endsLoss: boolean;
 }
 
 /**
@@ -18,6 +26,8 @@ export class RedisLinks<Channel extends RoutedChannel> {
   readonly #readIdentity: (link: string) => Promise<string | undefined>;
   readonly #relink: (channel: Channel, isSameServer: boolean) => void;
   readonly #links = new Map<string, RedisLinkState<Channel>>();
+  /** The links that were lost, and have no successor yet, and when, in ms since the Unix epoch. As many as a cluster has masters. */
+  readonly #lost = new Map<string, number>();
   #wereEverUp = false;
 
   /** See `RedisLinkState`. @param now ms since the Unix epoch. */
@@ -82,19 +92,46 @@ export class RedisLinks<Channel extends RoutedChannel> {
 
   /** See `RedisLinkState.markLost`. */
   markLost(link: string, now: number): boolean {
-    return this.of({ link })?.markLost(now) ?? false;
+    const wasUp = this.of({ link })?.markLost(now) ?? false;
+    if (wasUp) this.#lost.set(link, now);
+    return wasUp;
   }
 
   /** See `RedisLinkState.markUp`. */
-  markUp(link: string, now: number): LinkRecovery | undefined {
+  markUp(link: string, now: number): LinkUp | undefined {
     const recovery = this.of({ link })?.markUp(now);
     this.#noteUp();
-    return recovery;
+    if (recovery === undefined) return undefined;
+    const { isFirst, afterMs } = recovery;
+    const lost = isFirst ? this.#lostWithoutState : link;
+    if (lost === undefined) return { afterMs, endsLoss: false };
+    const since = this.#lost.get(lost);
+    this.#lost.delete(lost);
+    return { afterMs: since === undefined ? afterMs : now - since, endsLoss: true };
+  }
+
+  /**
+   * Where all links are up, the losses of masters that are none any more end: no link comes up that would end them. Returns how long
+   * each took, in ms, and forgets them.
+   */
+  takeEndedLosses(now: number): number[] {
+    if (this.degradedSince !== undefined) return [];
+    const ended = Array.from(this.#lost.values(), (since) => now - since);
+    this.#lost.clear();
+    return ended;
   }
 
   /** The channel is let go, or leaves its link. */
   forget(channel: Channel): void {
     for (const link of this.#links.values()) link.forget(channel);
+  }
+
+  /**
+   * A master that was promoted has a link of its own, which ends the loss of the one before it: of one that is no master any more.
+   * A shard that joins while another is lost ends no loss.
+   */
+  get #lostWithoutState(): string | undefined {
+    return [...this.#lost.keys()].find((link) => !this.#links.has(link));
   }
 
   #noteUp(): void {
