@@ -175,6 +175,59 @@ describe('iterators', () => {
   });
 });
 
+describe('whoever is told the state of a channel', () => {
+  it('may subscribe when nobody has it any more', async () => {
+    const bench = new Bench({ lingerMs: 0 });
+    const channel = bench.client.channel(CHANNEL);
+    const first = channel.subscribe(() => {});
+    const socket = await bench.live(CHANNEL);
+    const seen: unknown[] = [];
+    whenFirst(bench, 'idle', () =>
+      channel.subscribe({
+        publication: ({ offset }) => seen.push(offset),
+        state: ({ name }) => seen.push(name),
+      }),
+    );
+    first.unsubscribe();
+    await bench.runtime.pass(0);
+    socket.released();
+    await settle();
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 12 });
+    socket.publish(CHANNEL, 13);
+    expect(seen).toEqual(['subscribing', 'live', 13]);
+    expect(channel.state.name).toBe('live');
+  });
+
+  it('may ask again for one that failed, and tells the others so', async () => {
+    const bench = new Bench();
+    const channel = bench.client.channel(CHANNEL);
+    const states: string[] = [];
+    const failed = bench.collect(channel.messages());
+    channel.subscribe({ state: ({ name }) => states.push(name) });
+    const later: { readonly items: unknown[] }[] = [];
+    whenFirst(bench, 'failed', () => later.push(bench.collect(channel.messages())));
+    const socket = await bench.accept();
+    socket.reject(CHANNEL, 'forbidden');
+    await settle();
+    expect(failed.isDone, 'control: it ends for those who were there').toBe(true);
+    expect(socket.asked).toHaveLength(2);
+    socket.answer(CHANNEL, { epoch: 'e1', offset: 12 });
+    socket.publish(CHANNEL, 13);
+    await settle();
+    expect(later.map(({ items }) => short(items))).toEqual([[13]]);
+    expect(states).toEqual(['subscribing', 'live']);
+  });
+});
+
+/** Acts when the client tells this state for the first time. */
+function whenFirst(bench: Bench, name: string, act: () => void): void {
+  const listening = bench.client.on('channel', ({ state }) => {
+    if (state.name !== name) return;
+    listening[Symbol.dispose]();
+    act();
+  });
+}
+
 /** Somebody who is paused after four items and goes on after two of them, beside somebody who has read on. The past was asked for. */
 async function slowBesideFast() {
   const bench = new Bench();

@@ -241,16 +241,16 @@ export class HeldChannel implements ConsumerOwner {
   setState(state: ChannelState): void {
     if (!this.#isActive) return;
     if (state.name === this.state.name && state.name !== 'retrying') return;
-    this.state = state;
-    this.#core.emit('channel', { channel: this.name, state });
-    for (const consumer of [...this.#consumers]) consumer.state(state);
+    this.#enter(state);
   }
 
   /** It cannot be had: its iterators end, and listeners stay. */
   fail(error: ChannelError): void {
+    // Whoever subscribes when it is told asks again, and is not meant.
+    const consumers = [...this.#consumers];
     this.setState({ name: 'failed', error });
-    for (const { ready } of this.#consumers) ready?.reject(error);
-    this.#endIterators(error);
+    for (const { ready } of consumers) ready?.reject(error);
+    endIterators(consumers, error);
   }
 
   /** The client is closed. */
@@ -433,8 +433,20 @@ export class HeldChannel implements ConsumerOwner {
     this.#endContinue = undefined;
     // What a connection still sends of it belongs to nobody.
     this.primary = undefined;
-    this.setState({ name: 'idle' });
+    if (!this.#isActive) return;
+    // Whoever subscribes when it is told activates it again.
     this.#isActive = false;
+    this.#enter({ name: 'idle' });
+  }
+
+  /** What is called may change the state again. Then all have been told the newer one already. */
+  #enter(state: ChannelState): void {
+    this.state = state;
+    this.#core.emit('channel', { channel: this.name, state });
+    for (const consumer of [...this.#consumers]) {
+      if (this.state !== state) return;
+      consumer.state(state);
+    }
   }
 
   #resolveReady(): void {
@@ -457,15 +469,15 @@ export class HeldChannel implements ConsumerOwner {
     const error = new ChannelError(this.name, 'invalid_data', false, result.problem);
     this.#core.counts.invalid += 1;
     this.#core.report(error);
-    if (this.#invalid === 'throw') this.#endIterators(error);
+    if (this.#invalid === 'throw') endIterators([...this.#consumers], error);
     return undefined;
   }
+}
 
-  #endIterators(error: ChannelError): void {
-    for (const consumer of [...this.#consumers]) {
-      if (!(consumer instanceof Reader)) continue;
-      consumer.pace?.flush();
-      consumer.end(error);
-    }
+function endIterators(consumers: readonly Consumer[], error: ChannelError): void {
+  for (const consumer of consumers) {
+    if (!(consumer instanceof Reader)) continue;
+    consumer.pace?.flush();
+    consumer.end(error);
   }
 }
