@@ -35,9 +35,8 @@ export class TradewindClient implements Client {
     this.#connections = new Connections(this.#core, (error) => void this.#close(error, error));
     this.#hints = new PageHints(this.#core, this.#connections);
     const { signal } = options;
-    const abort = (): void => void this.#close(undefined, signal?.reason);
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', this.#abort);
+    if (signal?.aborted) this.#abort();
   }
 
   get state(): ClientState {
@@ -136,8 +135,13 @@ export class TradewindClient implements Client {
     return this.close();
   }
 
+  readonly #abort = (): void => {
+    void this.#close(undefined, this.#core.settings.signal?.reason);
+  };
+
   #close(error: TradewindError | undefined, reason: unknown): Promise<void> {
     if (this.#closing === undefined) {
+      this.#core.settings.signal?.removeEventListener('abort', this.#abort);
       this.#hints.stop();
       this.#closing = this.#connections.close(error);
       const { channels } = this.#connections;

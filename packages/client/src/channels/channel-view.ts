@@ -54,11 +54,11 @@ export class ChannelView implements Channel<unknown> {
     signal?.throwIfAborted();
     this.#channel.throwIfClosed();
     const handlers = typeof consumer === 'function' ? { publication: consumer } : consumer;
-    const listener = new Listener(this.#channel, handlers);
+    const stopped = signal && (() => signal.removeEventListener('abort', unsubscribe));
+    const listener = new Listener(this.#channel, handlers, stopped);
     const ready = deferred<SubscribedInfo>();
     listener.ready = ready;
     const unsubscribe = (): void => {
-      signal?.removeEventListener('abort', unsubscribe);
       listener.stop();
       ready.reject(signal?.aborted ? signal.reason : new ClosedError());
       this.#channel.leave(listener);

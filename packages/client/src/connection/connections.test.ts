@@ -149,6 +149,17 @@ describe('coming back', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
+  it('leaves no listener on signals when it is closed', async () => {
+    const { signal } = new AbortController();
+    const bench = new Bench({ signal });
+    const channel = bench.client.channel(CHANNEL);
+    channel.subscribe(() => {}, { signal });
+    bench.collect(channel.messages({ signal }));
+    expect(getEventListeners(signal, 'abort'), 'control: while it is open').toHaveLength(3);
+    await bench.client.close();
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
   it('closes within a second of a server that does not answer', async () => {
     const bench = new Bench();
     const items = bench.collect(bench.client.channel(CHANNEL).items());

@@ -9,13 +9,16 @@ const LARGEST_BATCH = 1_024;
 export class Listener extends Consumer {
   readonly #owner: ConsumerOwner;
   readonly #handlers: Handlers<unknown>;
+  readonly #stopped: (() => void) | undefined;
   /** Most channels lose nothing, and most listeners want no batches: with 10,000 channels that counts. */
   #missed: MissedItems | undefined;
   #batch: Publication<unknown>[] | undefined;
   #isOver = false;
 
-  constructor(owner: ConsumerOwner, handlers: Handlers<unknown>) {
+  /** @param stopped called when nothing is called any more, also where the client was closed. */
+  constructor(owner: ConsumerOwner, handlers: Handlers<unknown>, stopped?: () => void) {
     super();
+    this.#stopped = stopped;
     this.#owner = owner;
     this.#handlers = handlers;
   }
@@ -37,6 +40,7 @@ export class Listener extends Consumer {
   stop(): void {
     this.#batch = undefined;
     this.#isOver = true;
+    this.#stopped?.();
   }
 
   protected take(shared: Publication<unknown>): void {
