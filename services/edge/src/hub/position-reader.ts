@@ -54,14 +54,9 @@ export class PositionReader<C extends { readonly name: string }> {
     this.#requested.delete(channel);
   }
 
-  /** Cancels all requests whose reads have not begun. */
-  clear(): void {
-    this.#requested.clear();
-  }
-
-  /** Ends its timer. */
+  /** Ends its timer, and cancels all requests whose reads have not begun. */
   stop(): void {
-    this.clear();
+    this.#requested.clear();
     clearImmediate(this.#scheduled);
   }
 
