@@ -101,7 +101,7 @@ function installedStamp() {
 async function install() {
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   console.error(
-    `Installing the workspace with ${packageManager}: about 750 MB in node_modules, once; half a minute or more`,
+    `Installing the workspace with ${packageManager}: about 700 MB in node_modules, once; half a minute or more`,
   );
   // stdout belongs to the command's own output; pnpm may not prompt, so it gets no terminal.
   return await run(
