@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -235,6 +236,20 @@ describe('limits', () => {
     expect(await ask(await connected(port))).toMatch(/^HTTP\/1\.1 200 /);
     expect(await ask(await connected(port))).toMatch(/^HTTP\/1\.1 200 /);
     expect(upgraded.destroyed).toBe(false);
+  });
+
+  it('keep one listener of the server, which all share: each byte counts for 40,000', async () => {
+    const { port, server } = await start([]);
+    const upgraded: Duplex[] = [];
+    server.server.on('upgrade', (_request, socket) => {
+      upgraded.push(socket);
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+    });
+    const upgrade = 'GET / HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n';
+    for (const client of [await connected(port), await connected(port)]) await ask(client, upgrade);
+    const [first, second] = upgraded.map((socket) => socket.rawListeners('close'));
+    expect(first).toHaveLength(1);
+    expect(second?.[0]).toBe(first?.[0]);
   });
 });
 

@@ -170,7 +170,7 @@ export function createHttpServer(options: {
   server.removeAllListeners('connection');
   server.on('connection', (socket) => {
     if (gate?.refuses(socket) === true) return;
-    socket.once('close', () => gate?.closed(socket));
+    socket.on('close', onAcceptedClosed);
     if (!take(socket)) return;
     const serveSocket = (): void => {
       for (const listener of listeners) listener.call(server, socket);
@@ -182,17 +182,26 @@ export function createHttpServer(options: {
     onSecured(secureServer, (accepted, secured) => {
       plain.remove(accepted);
       gate?.secured(accepted, secured);
+      secured.on('close', onTakenClosed);
       take(secured);
     });
   }
 
-  /** Counts a connection by the socket that its requests have. Returns whether it has a place. */
+  // All sockets share these two, and none has more than one of them. Two listeners of its own, each called once, would cost a
+  // connection, and the WebSocket that it becomes, 700 bytes.
+  function onAcceptedClosed(this: Socket): void {
+    gate?.closed(this);
+    onTakenClosed.call(this);
+  }
+
+  function onTakenClosed(this: Socket): void {
+    sockets.delete(this);
+    plain.remove(this);
+  }
+
+  /** Counts a connection by the socket that its requests have; its close must be heard. Returns whether it has a place. */
   function take(socket: Socket): boolean {
     sockets.add(socket);
-    socket.once('close', () => {
-      sockets.delete(socket);
-      plain.remove(socket);
-    });
     const tooMany = plain.add(socket);
     if (tooMany === undefined) return true;
     tooMany.destroy();
