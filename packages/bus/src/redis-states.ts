@@ -47,7 +47,7 @@ const OTHER: RedisState = {
 };
 
 /** Redis did not answer within the time limit of a link. */
-export const NO_ANSWER: RedisState = {
+const NO_ANSWER: RedisState = {
   says: 'no answer',
   state: 'it is frozen, paused (CLIENT PAUSE) or busy with one command, or the way to it is cut',
   ...ABSENT,
@@ -64,7 +64,7 @@ export const CLOSED: RedisState = {
 };
 
 /** No connection could be made. */
-export const UNREACHABLE: RedisState = {
+const UNREACHABLE: RedisState = {
   says: 'unreachable',
   state: 'nobody listens there, the name has no address, or the certificate is not trusted',
   ...ABSENT,

@@ -3,7 +3,7 @@ import { MAX_CHANNEL_BYTES } from './limits.ts';
 const CHANNEL_GRAMMAR = /^[A-Za-z0-9][A-Za-z0-9_.:/@-]*$/;
 
 /** Names with this prefix belong to Tradewind itself (probes, heartbeats). Clients cannot use them. */
-export const RESERVED_CHANNEL_PREFIX = 'tw:';
+const RESERVED_CHANNEL_PREFIX = 'tw:';
 
 /**
  * Whether `name` is a channel: `[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}`, case-sensitive. The grammar excludes glob

@@ -25,7 +25,7 @@ export const MAX_LISTED_CHANNELS = 100;
 export const MAX_FOUND_CLIENTS = 20;
 
 /** The longest text that is searched for, in characters. */
-export const MAX_SEARCH_CHARACTERS = 200;
+const MAX_SEARCH_CHARACTERS = 200;
 
 /** The most bytes of an answer: 100 edges then write 6.4 MB a second at worst, and some 500 KB as a rule. */
 export const MAX_NODE_ANSWER_BYTES = 65_536;

@@ -79,7 +79,7 @@ export const EDGE_FIGURES = {
 } as const satisfies Readonly<Record<string, 'level' | 'total'>>;
 
 /** The figures of an ingest. */
-export const INGEST_FIGURES = {
+const INGEST_FIGURES = {
   accepted: 'total',
   refused: 'total',
   queued: 'level',

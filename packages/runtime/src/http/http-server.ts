@@ -54,7 +54,7 @@ const TIMEOUT_CHECK_INTERVAL_MS = 1_000;
 const TLS_FAILURE = /^(ERR_SSL_|ERR_TLS_|EPROTO$)/;
 
 /** Time for requests in flight to finish when the server closes, in ms. */
-export const DEFAULT_CLOSE_DEADLINE_MS = 5_000;
+const DEFAULT_CLOSE_DEADLINE_MS = 5_000;
 
 /** An HTTP server with routes, limits and an orderly end. */
 export interface HttpServer {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 
 /** Bytes that are still read from a peer after its answer, and thrown away. */
-export const MAX_DISCARDED_BYTES = 64 * 1024;
+const MAX_DISCARDED_BYTES = 64 * 1024;
 
 /** Time for a peer to read its answer and to close, in ms: several round trips around the world. */
 export const LINGER_MS = 1_000;

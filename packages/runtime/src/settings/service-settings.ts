@@ -157,7 +157,7 @@ export function redisAddress({ url }: Pick<RedisEndpoint, 'url'>): string {
 }
 
 /** A URL for a message, without the part before its host and the part after its path. */
-export function withoutCredentials(url: string): string {
+function withoutCredentials(url: string): string {
   return url.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***');
 }
 

@@ -202,7 +202,7 @@ interface EndRequest {
  * or that the channel has another epoch. It may be right: a publication reaches one node before another. Only a read of
  * the position that begins after the request can answer it, once everything up to that position was delivered.
  */
-export class EndRequests {
+class EndRequests {
   #requests: EndRequest[] = [];
 
   /** Whether a request waits for which no read has begun yet. */

@@ -4,10 +4,10 @@ import type { Connection } from '../clients/connection/connection.ts';
 import { sendAway } from './drain.ts';
 
 /** The most connections that one request may send away: more than any node holds. */
-export const MAX_SHED_COUNT = 1_000_000;
+const MAX_SHED_COUNT = 1_000_000;
 
 /** The longest time over which they may be sent away, in s. */
-export const MAX_SHED_SECONDS = 3_600;
+const MAX_SHED_SECONDS = 3_600;
 
 /** What `POST /shed` asks for. */
 export interface ShedRequest {

@@ -10,7 +10,7 @@ export const MARK_BYTES = 120 * 1024;
 export const MOST_UNANSWERED = 2;
 
 /** A client that has answered this many pings in a row has read a megabyte. From then on time bounds what it is sent. */
-export const PROVEN_ANSWERS = 8;
+const PROVEN_ANSWERS = 8;
 
 /** How long a client that reads may leave a ping unanswered, in ms. 1,000 clients at 5 MB/s each take up to a second. */
 export const ANSWER_DEADLINE_MS = 2_000;

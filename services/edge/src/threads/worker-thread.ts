@@ -22,7 +22,7 @@ const STOP_DEADLINE_MS = 2_000;
  * Time without a sign of life after which a worker is replaced, in ms. Its clients lose their connections then, so it
  * is longer than a stall that passes.
  */
-export const WORKER_SILENCE_MS = 30_000;
+const WORKER_SILENCE_MS = 30_000;
 
 type Answer = Extract<FromWorker, { kind: 'answer' }>;
 
