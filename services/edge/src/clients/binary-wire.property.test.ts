@@ -46,21 +46,16 @@ class Worker {
   readonly #toWorker: (readonly Uint8Array<ArrayBuffer>[])[] = [];
   readonly #toHub: { readonly calls: readonly FeedCall[]; readonly bytes: number }[] = [];
   readonly #hubEnd: HubPort;
-  readonly #feed: ReturnType<ReturnType<typeof createHub>['hub']['connect']>;
   #workerEnd: WorkerPort | undefined;
   isFrozen = false;
 
   constructor({ hub }: ReturnType<typeof createHub>) {
     this.#hubEnd = new HubPort({
       post: (buffers) => this.#toWorker.push(buffers),
-      history: {
-        readHistory: (...call) => this.#feed.readHistory(...call),
-        fillIn: (...call) => this.#feed.fillIn(...call),
-        confirmEnd: (...call) => this.#feed.confirmEnd(...call),
-      },
+      connect: (port) => hub.connect(port),
+      hasHistory: true,
       backlogBytes: BACKLOG_BYTES,
     });
-    this.#feed = hub.connect(this.#hubEnd);
     this.fanOut = new FanOut(SETTINGS, new RecordedEvents(), (listener) => {
       this.#workerEnd = new WorkerPort(
         (calls, bytes) => this.#toHub.push({ calls, bytes }),
@@ -74,7 +69,7 @@ class Worker {
     if (!this.isFrozen)
       for (const buffers of this.#toWorker.splice(0)) this.#workerEnd?.receive(buffers);
     for (const { calls, bytes } of this.#toHub.splice(0)) {
-      for (const call of calls) this.#hubEnd.handle(call, this.#feed);
+      for (const call of calls) this.#hubEnd.handle(call);
       this.#hubEnd.confirmBytes(bytes);
     }
   }
@@ -82,7 +77,6 @@ class Worker {
   /** The thread dies, and all its clients lose their connections. */
   async end(): Promise<void> {
     this.#workerEnd?.close();
-    this.#feed.close();
     this.#hubEnd.close();
     await this.fanOut.stop();
   }

@@ -42,16 +42,17 @@ function connectEnds(hasHistory = true) {
   };
   const hubEnd = new HubPort({
     post: (buffers) => toWorker.push(buffers),
-    history: hasHistory
-      ? {
-          readHistory: ask,
-          fillIn(channel, from, onAnswer) {
-            fillIns.push([channel, from]);
-            ask(channel, from, onAnswer);
-          },
-          confirmEnd: (_channel, onConfirmed) => ends.push(onConfirmed),
-        }
-      : undefined,
+    connect: () => ({
+      ...{ declare() {}, drop() {}, close() {} },
+      wantDeflated: (channel, isWanted) => deflated.push([channel, isWanted]),
+      readHistory: ask,
+      fillIn(channel, from, onAnswer) {
+        fillIns.push([channel, from]);
+        ask(channel, from, onAnswer);
+      },
+      confirmEnd: (_channel, onConfirmed) => ends.push(onConfirmed),
+    }),
+    hasHistory,
     backlogBytes: BACKLOG_BYTES,
   });
   const workerEnd = new WorkerPort(
@@ -78,11 +79,7 @@ function connectEnds(hasHistory = true) {
     async deliverToHub() {
       await nextTurn();
       for (const { calls, consumedBytes } of toHub.splice(0)) {
-        for (const call of calls)
-          hubEnd.handle(call, {
-            ...{ declare() {}, drop() {} },
-            wantDeflated: (channel, isWanted) => deflated.push([channel, isWanted]),
-          });
+        for (const call of calls) hubEnd.handle(call);
         hubEnd.confirmBytes(consumedBytes);
       }
     },

@@ -10,19 +10,14 @@ import {
 import type { ErrorCode, GapReason } from '@tradewind/protocol';
 import type {
   Acknowledgement,
-  Feed,
   FeedListener,
   GapNotice,
   HistoryAnswer,
   ResyncNotice,
 } from '../feed.ts';
+import type { HubFeed } from '../hub/hub.ts';
 import { FeedPacker, type NumberedChannel } from './feed-codec.ts';
-import {
-  type HistoryReader,
-  MissedPublications,
-  type RequestedRead,
-  WorkerReads,
-} from './worker-backlog.ts';
+import { MissedPublications, type RequestedRead, WorkerReads } from './worker-backlog.ts';
 import type { FeedCall } from './worker-messages.ts';
 
 /**
@@ -32,14 +27,14 @@ import type { FeedCall } from './worker-messages.ts';
  */
 export const WORKER_BACKLOG_BYTES = 16 * 1024 * 1024;
 
-const NO_HISTORY: HistoryReader = { readHistory() {}, fillIn() {}, confirmEnd() {} };
-
 /** What a {@link HubPort} is made of. */
 export interface HubPortSettings {
   /** Transfers buffers to the worker. */
   readonly post: (buffers: readonly Uint8Array<ArrayBuffer>[]) => void;
-  /** Undefined when the node keeps no history. */
-  readonly history: HistoryReader | undefined;
+  /** Connects the port to the hub as a worker. The port closes the feed when it is closed. */
+  readonly connect: (listener: FeedListener) => HubFeed;
+  /** Whether the node keeps history. */
+  readonly hasHistory: boolean;
   /** {@link WORKER_BACKLOG_BYTES} unless a test says otherwise. */
   readonly backlogBytes?: number;
 }
@@ -56,6 +51,7 @@ export interface HubPortSettings {
  */
 export class HubPort implements FeedListener {
   readonly #post: HubPortSettings['post'];
+  readonly #feed: HubFeed;
   readonly #backlogBytes: number;
   readonly #packer = new FeedPacker();
   /** Whether publications are dropped. It ends when the worker has handled half of the backlog. */
@@ -70,7 +66,6 @@ export class HubPort implements FeedListener {
   readonly #reads: WorkerReads;
   /** Numbers of the worker's requests to confirm a channel's end that the hub was not asked yet, by channel. */
   readonly #ends = new Map<string, number[]>();
-  readonly #history: HistoryReader;
   readonly #hasHistory: boolean;
   /** The current epoch of each channel that has one. */
   readonly #epochs = new Map<string, string>();
@@ -80,12 +75,13 @@ export class HubPort implements FeedListener {
   #unconsumedBytes = 0;
   #closed = false;
 
-  constructor({ post, history, backlogBytes = WORKER_BACKLOG_BYTES }: HubPortSettings) {
+  constructor(settings: HubPortSettings) {
+    const { post, connect, hasHistory, backlogBytes = WORKER_BACKLOG_BYTES } = settings;
     this.#post = post;
-    this.#hasHistory = history !== undefined;
-    this.#history = history ?? NO_HISTORY;
+    this.#hasHistory = hasHistory;
+    this.#feed = connect(this);
     this.#reads = new WorkerReads(
-      this.#history,
+      this.#feed,
       {
         onRequested: (read, answer) => this.#answerRead(read, answer),
         onFilledIn: (missed, answer) => this.#takeMissed(missed, answer),
@@ -100,25 +96,21 @@ export class HubPort implements FeedListener {
     return this.#unconsumedBytes;
   }
 
-  /**
-   * Makes a call of the worker. History is read as soon as the worker is not behind.
-   *
-   * @param feed the hub's feed for this worker.
-   */
-  handle(call: FeedCall, feed: Pick<Feed, 'declare' | 'drop' | 'wantDeflated'>): void {
+  /** Makes a call of the worker. History is read as soon as the worker is not behind. */
+  handle(call: FeedCall): void {
     const { channel } = call;
     switch (call.kind) {
       case 'declare':
         this.#declarations.set(channel, call.number);
-        feed.declare(channel, call.others);
+        this.#feed.declare(channel, call.others);
         break;
       case 'drop':
         this.#forget(channel);
-        feed.drop(channel);
+        this.#feed.drop(channel);
         break;
       case 'want-deflated':
         if (!call.isWanted) this.#references.delete(channel);
-        feed.wantDeflated(channel, call.isWanted);
+        this.#feed.wantDeflated(channel, call.isWanted);
         break;
       case 'read-history':
         this.#reads.request(channel, call);
@@ -147,6 +139,7 @@ export class HubPort implements FeedListener {
   /** Posts nothing any more, because the worker has ended. */
   close(): void {
     this.#closed = true;
+    this.#feed.close();
     clearImmediate(this.#scheduled);
     this.#missed.clear();
     this.#references.clear();
@@ -259,7 +252,7 @@ export class HubPort implements FeedListener {
       if (this.#missed.has(channel)) continue;
       this.#ends.delete(channel);
       for (const number of numbers) {
-        this.#history.confirmEnd(channel, (code) => this.#answerEnd(channel, number, code));
+        this.#feed.confirmEnd(channel, (code) => this.#answerEnd(channel, number, code));
       }
     }
   }

@@ -66,8 +66,8 @@ export interface RequestedRead {
   readonly from: number;
 }
 
-/** The hub's way to read a channel's history. */
-export type HistoryReader = Pick<HubFeed, 'fillIn' | 'readHistory' | 'confirmEnd'>;
+/** The hub's ways to read a channel's history. */
+type HistoryReader = Pick<HubFeed, 'fillIn' | 'readHistory'>;
 
 /** Hears of the reads of a {@link WorkerReads}. */
 export interface WorkerReadsListener {

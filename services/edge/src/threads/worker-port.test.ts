@@ -19,13 +19,9 @@ const open = () =>
           buffers,
           buffers.map(({ buffer }) => buffer),
         ),
-      history: {
-        readHistory: (channel, from, onAnswer) => hubFeed.readHistory(channel, from, onAnswer),
-        fillIn: (channel, from, onAnswer) => hubFeed.fillIn(channel, from, onAnswer),
-        confirmEnd: (channel, onConfirmed) => hubFeed.confirmEnd(channel, onConfirmed),
-      },
+      connect: (port) => hub.connect(port),
+      hasHistory: true,
     });
-    const hubFeed = hub.connect(hubEnd);
     const workerEnd = new WorkerPort(
       (calls, consumedBytes) => workerSide.postMessage({ calls, consumedBytes }),
       listener,
@@ -34,14 +30,13 @@ const open = () =>
       workerEnd.receive(buffers),
     );
     hubSide.on('message', ({ calls, consumedBytes }: Posted) => {
-      for (const call of calls) hubEnd.handle(call, hubFeed);
+      for (const call of calls) hubEnd.handle(call);
       hubEnd.confirmBytes(consumedBytes);
     });
     return {
       feed: workerEnd,
       close() {
         workerEnd.close();
-        hubFeed.close();
         hubEnd.close();
         hubSide.close();
       },

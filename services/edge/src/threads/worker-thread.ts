@@ -1,14 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import type { MetricObjects, Readiness, TlsCredentials } from '@tradewind/runtime';
 import type { IdentityUpdate } from '../auth/identity-update.ts';
-import type { Hub, HubFeed } from '../hub/hub.ts';
+import type { Hub } from '../hub/hub.ts';
 import type { ClientReading } from '../telemetry/client-reading.ts';
 import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import type { SessionList } from '../telemetry/session-list.ts';
 import { fanOutThreadName } from '../telemetry/thread-cpu.ts';
 import type { ClientEnquiry, ClientEnquiryAnswer } from '../telemetry/watched-clients.ts';
 import { HubPort } from './hub-port.ts';
-import type { HistoryReader } from './worker-backlog.ts';
 import { WORKER_RESOURCE_LIMITS } from './worker-heap.ts';
 import type { Enquiry, FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
@@ -37,7 +36,6 @@ export class WorkerThread {
   readonly ended: Promise<string | undefined>;
   readonly #worker: Worker;
   readonly #hubPort: HubPort;
-  readonly #feed: HubFeed;
   readonly #onUnknownKey: () => void;
   readonly #pendingRequests = new Map<number, (answer: Answer | undefined) => void>();
   readonly #listens = Promise.withResolvers<void>();
@@ -67,9 +65,9 @@ export class WorkerThread {
           buffers.map(({ buffer }) => buffer),
         );
       },
-      history: start.config.maxHistory > 0 ? this.#historyReader : undefined,
+      connect: (listener) => hub.connect(listener),
+      hasHistory: start.config.maxHistory > 0,
     });
-    this.#feed = hub.connect(this.#hubPort);
     this.listening = this.#listens.promise;
     this.listening.catch(() => undefined);
     this.ended = new Promise((resolve) => {
@@ -173,7 +171,7 @@ export class WorkerThread {
         this.#listens.resolve();
         break;
       case 'feed-calls':
-        for (const call of message.calls) this.#hubPort.handle(call, this.#feed);
+        for (const call of message.calls) this.#hubPort.handle(call);
         this.#hubPort.confirmBytes(message.consumedBytes);
         break;
       case 'answer':
@@ -191,12 +189,6 @@ export class WorkerThread {
     }
   }
 
-  readonly #historyReader: HistoryReader = {
-    readHistory: (channel, from, onAnswer) => this.#feed.readHistory(channel, from, onAnswer),
-    fillIn: (channel, from, onAnswer) => this.#feed.fillIn(channel, from, onAnswer),
-    confirmEnd: (channel, onConfirmed) => this.#feed.confirmEnd(channel, onConfirmed),
-  };
-
   #request(about: Enquiry): Promise<Answer | undefined> {
     const request = ++this.#lastRequest;
     return new Promise((resolve) => {
@@ -212,7 +204,6 @@ export class WorkerThread {
   }
 
   #end(): void {
-    this.#feed.close();
     this.#hubPort.close();
     for (const settle of [...this.#pendingRequests.values()]) settle(undefined);
     this.#listens.reject(new Error(this.#failure ?? 'the worker ended before it listened'));
