@@ -450,10 +450,11 @@ export class Hub {
     this.#recovery.serve(channel);
   }
 
-  /** Answers once the call that asked has returned. */
+  /** Answers once the call that asked has returned. One that has dropped the channel since and declared it again is not answered. */
   #answerSoon(channel: HubChannel, listener: FeedListener, answer: () => void): void {
     queueMicrotask(() => {
-      if (channel.isHeld && channel.listeners.has(listener)) answer();
+      const { isHeld, listeners, waiters } = channel;
+      if (isHeld && listeners.has(listener) && !waiters.unacknowledged.has(listener)) answer();
     });
   }
 

@@ -252,6 +252,18 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       expect(await under.news()).toEqual(['history a unavailable']);
     });
 
+    it('is not answered any more where its channel was dropped, and is wanted again', async () => {
+      feed.declare('a');
+      await under.news();
+      under.confirm('a');
+      await under.news();
+      under.readHistory('a', 1);
+      feed.drop('a');
+      feed.declare('a');
+      under.confirm('a');
+      expect(await under.news()).toEqual(['acknowledged a']);
+    });
+
     it('may be followed by another', async () => {
       await hold(under, 'a');
       under.readHistory('a', 3);
