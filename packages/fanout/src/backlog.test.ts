@@ -121,7 +121,7 @@ describe('a backlog', () => {
   it('tells a promise that is only a hole, and its epoch when a later notice ends that', () => {
     const { made, promisePast, rest } = setUp();
     promisePast('b', 4, [4, 5]);
-    expect([made().isOver, made().isPromised, made().owed]).toEqual([false, true, 0]);
+    expect([made().isOver, made().owesReplay, made().owed]).toEqual([false, true, 0]);
     made().defer(end('b', 'old'));
     expect(rest()).toEqual(['lost b 4..5=2 of old unreadable', 'told b 0..0=0 of old']);
   });
@@ -141,10 +141,10 @@ describe('a backlog', () => {
     expect(['a', 'b', 'c', 'd'].map((channel) => made().misses(channel))).toEqual([
       ...[true, true, true, false],
     ]);
-    expect(made().isPromised).toBe(true);
+    expect(made().owesReplay).toBe(true);
     for (const channel of ['a', 'b', 'c']) made().leave(channel);
     expect(['a', 'b', 'c'].map((channel) => made().misses(channel))).toEqual([false, false, false]);
-    expect(made().isPromised).toBe(false);
+    expect(made().owesReplay).toBe(false);
   });
 
   it('passes over what a client left behind, and gives what it is refused when it is back', () => {

@@ -18,7 +18,7 @@ interface Missed {
   firstOffset: number;
   lastOffset: number;
   /** Whether the client has left the channel since. Then it is neither given nor told of these. */
-  isLeft: boolean;
+  isUnwanted: boolean;
 }
 
 /** What is left of a replay that was promised. */
@@ -32,8 +32,8 @@ interface Promised {
   nextIndex: number;
   readonly endIndex: number;
   /** How many publications are left. */
-  left: number;
-  isLeft: boolean;
+  remaining: number;
+  isReleased: boolean;
 }
 
 /** A stretch of the log, and what the client gets or is told behind it. */
@@ -97,7 +97,7 @@ export class Backlog {
   }
 
   /** Whether the client was promised a replay that it has not got completely. */
-  get isPromised(): boolean {
+  get owesReplay(): boolean {
     return this.#promises > 0;
   }
 
@@ -110,8 +110,8 @@ export class Backlog {
   misses(channel: string): boolean {
     if (this.tellsFirst(channel)) return true;
     return this.#segments.some(({ missed, after }) => {
-      if (missed.get(channel)?.isLeft === false) return true;
-      if (after?.kind === 'promise') return after.channel === channel && !after.isLeft;
+      if (missed.get(channel)?.isUnwanted === false) return true;
+      if (after?.kind === 'promise') return after.channel === channel && !after.isReleased;
       return after?.notice.channel === channel;
     });
   }
@@ -135,7 +135,15 @@ export class Backlog {
     const { channel } = excerpt;
     this.#endSegment({
       kind: 'promise',
-      ...{ channel, excerpt, from, nextIndex: firstIndex, endIndex, left: count, isLeft: false },
+      ...{
+        channel,
+        excerpt,
+        from,
+        nextIndex: firstIndex,
+        endIndex,
+        remaining: count,
+        isReleased: false,
+      },
     });
   }
 
@@ -172,10 +180,10 @@ export class Backlog {
     const lost = this.#lost ?? new Losses();
     for (const { missed, after } of this.#segments) {
       for (const [channel, one] of missed) {
-        if (!one.isLeft) lost.add(lossOf(channel, one, one.count, one.lastOffset));
+        if (!one.isUnwanted) lost.add(lossOf(channel, one, one.count, one.lastOffset));
       }
       if (after?.kind === 'notice') lost.add(lossOfNotice(after.notice));
-      else if (after !== undefined && !after.isLeft) lost.add(lossOfPromise(after));
+      else if (after !== undefined && !after.isReleased) lost.add(lossOfPromise(after));
     }
     this.#forgetAll();
     this.#lost = lost;
@@ -206,7 +214,7 @@ export class Backlog {
     this.#lost?.drop(channel);
     for (const segment of this.#segments) {
       const missed = segment.missed.get(channel);
-      if (missed !== undefined) missed.isLeft = true;
+      if (missed !== undefined) missed.isUnwanted = true;
       const { after } = segment;
       if (after?.kind === 'promise' && after.channel === channel) {
         this.#release(after);
@@ -225,9 +233,9 @@ export class Backlog {
    * channel are in the order of its offsets. Returns undefined when there is nothing to tell.
    */
   takeLosses(): readonly Loss[] | undefined {
-    const losses = this.#dated(this.#lost?.all ?? this.#takeMoved());
+    const losses = this.#withEpochs(this.#lost?.all ?? this.#takeDropped());
     this.#dropFinished();
-    if (this.#lost === undefined) losses.push(...this.#dated(this.#takeTurn()));
+    if (this.#lost === undefined) losses.push(...this.#withEpochs(this.#takeDue()));
     this.#lost = undefined;
     return losses.length === 0 ? undefined : losses;
   }
@@ -248,7 +256,7 @@ export class Backlog {
       if (publication === undefined) return undefined;
       const one = missed.get(publication.channel);
       if (one === undefined || this.#cursor < one.from) this.#cursor += 1;
-      else if (one.isLeft) this.shift();
+      else if (one.isUnwanted) this.shift();
       else return publication;
     }
     return undefined;
@@ -266,7 +274,7 @@ export class Backlog {
       if (one.count === 0) missed.delete(channel);
       else if (offset > 0) one.firstOffset = offset + 1;
     } else if (after?.kind === 'promise') {
-      after.left -= 1;
+      after.remaining -= 1;
       this.#advance(after);
     }
     this.#dropFinished();
@@ -282,7 +290,7 @@ export class Backlog {
 
   #miss(channel: string, from: number): Missed {
     if (this.#segments.length === 1 && this.#last.missed.size === 0) this.#cursor = from;
-    const missed = { from, count: 0, firstOffset: 0, lastOffset: 0, isLeft: false };
+    const missed = { from, count: 0, firstOffset: 0, lastOffset: 0, isUnwanted: false };
     this.#last.missed.set(channel, missed);
     return missed;
   }
@@ -295,8 +303,8 @@ export class Backlog {
 
   /** Lets go of the excerpt for this client. The sequence numbers that are left of it stay taken. */
   #release(promised: Promised): void {
-    if (promised.isLeft) return;
-    promised.isLeft = true;
+    if (promised.isReleased) return;
+    promised.isReleased = true;
     promised.excerpt.release();
     this.#promises -= 1;
   }
@@ -322,35 +330,35 @@ export class Backlog {
       const { missed, until, after } = this.#first;
       if (missed.size > 0) return;
       this.#cursor = Math.max(this.#cursor, until);
-      if (after?.kind === 'notice' || after?.isLeft === false) return;
-      if (after !== undefined) this.#owed -= after.left;
+      if (after?.kind === 'notice' || after?.isReleased === false) return;
+      if (after !== undefined) this.#owed -= after.remaining;
       this.#segments.shift();
     }
   }
 
   /** Takes what the log has dropped out of the first segment. */
-  #takeMoved(): readonly Loss[] {
+  #takeDropped(): readonly Loss[] {
     const losses: Loss[] = [];
     const { missed, until } = this.#first;
     if (this.#cursor >= this.#publicationLog.oldest) return losses;
     this.#cursor = Math.min(this.#publicationLog.oldest, until);
     for (const [channel, one] of missed) {
-      const left = this.#publicationLog.count(channel, one.from, until);
-      const lost = one.count - left;
+      const held = this.#publicationLog.count(channel, one.from, until);
+      const lost = one.count - held;
       if (lost === 0) continue;
       this.#owed -= lost;
-      const next = left === 0 ? 0 : this.#nextOffset(channel, one.from);
+      const next = held === 0 ? 0 : this.#nextOffset(channel, one.from);
       const to = next === 0 ? one.lastOffset : next - 1;
-      if (!one.isLeft) losses.push(lossOf(channel, one, lost, to));
-      one.count = left;
+      if (!one.isUnwanted) losses.push(lossOf(channel, one, lost, to));
+      one.count = held;
       one.firstOffset = next;
-      if (left === 0) missed.delete(channel);
+      if (held === 0) missed.delete(channel);
     }
     return losses;
   }
 
   /** Takes the notice whose turn it is, or the hole in what was promised. */
-  #takeTurn(): readonly Loss[] {
+  #takeDue(): readonly Loss[] {
     const first = this.#first;
     const { missed, after } = first;
     if (missed.size > 0 || after === undefined) return [];
@@ -374,7 +382,7 @@ export class Backlog {
   }
 
   /** Gives losses their epoch: if a later notice ends the channel's epoch, they belong to the epoch that ends. */
-  #dated(losses: readonly Loss[]): Loss[] {
+  #withEpochs(losses: readonly Loss[]): Loss[] {
     return losses.map((loss) => {
       const { channel, epoch } = loss;
       return { ...loss, epoch: epoch ?? this.#endOf(channel) ?? this.#epochs?.get(channel) };

@@ -66,7 +66,7 @@ export class Outbox {
     this.#queues = queues;
     this.#policy = policy;
     this.#publicationLog = publicationLog;
-    this.#queueId = queues.begin();
+    this.#queueId = queues.addQueue();
   }
 
   /** The id of its queue among those of the worker. It stays the same until {@link end}. */
@@ -205,8 +205,8 @@ export class Outbox {
   }
 
   /** Whether the client was promised a replay that is not all queued yet. */
-  get isPromised(): boolean {
-    return this.#backlog?.isPromised === true;
+  get owesReplay(): boolean {
+    return this.#backlog?.owesReplay === true;
   }
 
   /** Whether the client was neither given nor told of some publications of this channel that it was refused. */
@@ -274,7 +274,7 @@ export class Outbox {
   isLate(now: number): boolean {
     const behindSince = this.#queues.behindSince(this.#queueId);
     if (!lagsTooLong(behindSince, this.#policy, now)) return false;
-    if (this.#isSpared || this.isPromised || this.#backlog?.isWhole !== true) return true;
+    if (this.#isSpared || this.owesReplay || this.#backlog?.isWhole !== true) return true;
     this.#isSpared = true;
     this.#backlog.abandon();
     this.#queues.setBehindSince(this.#queueId, now);
@@ -292,7 +292,7 @@ export class Outbox {
   /** Forgets all that waits, for good. Nothing may be offered from now on. */
   end(): void {
     this.#forgetBacklog();
-    this.#queueId = this.#queues.end(this.#queueId);
+    this.#queueId = this.#queues.removeQueue(this.#queueId);
   }
 
   /** How many control frames wait. */

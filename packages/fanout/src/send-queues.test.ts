@@ -24,7 +24,7 @@ function drain(queues: SendQueues, queueId: number): number[] {
 describe('SendQueues', () => {
   it('keeps many queues apart, each with its own numbers', () => {
     const queues = new SendQueues(LIMITS);
-    const queueIds = Array.from({ length: 1_000 }, () => queues.begin());
+    const queueIds = Array.from({ length: 1_000 }, () => queues.addQueue());
     expect(new Set(queueIds).size).toBe(1_000);
     const body = new Uint8Array(10);
     for (const [i, queueId] of queueIds.entries())
@@ -40,7 +40,7 @@ describe('SendQueues', () => {
   it('trims each queue once, however many parts that is divided into', () => {
     for (const parts of [1, 2, 7, 20]) {
       const queues = new SendQueues(LIMITS);
-      const queueIds = Array.from({ length: 50 }, () => queues.begin());
+      const queueIds = Array.from({ length: 50 }, () => queues.addQueue());
       queues.offer(queueIds, new Uint8Array(10), 0, new QueueOutcomes());
       for (const queueId of queueIds) drain(queues, queueId);
       const trimAll = () => {
@@ -53,8 +53,8 @@ describe('SendQueues', () => {
 
   it('tells how much waits in the fullest queue, by number and by bytes', () => {
     const queues = new SendQueues(LIMITS);
-    const [many, large] = [queues.begin(), queues.begin()];
-    queues.begin();
+    const [many, large] = [queues.addQueue(), queues.addQueue()];
+    queues.addQueue();
     for (let n = 0; n < 3; n += 1) queues.offer([many], new Uint8Array(1), 0, new QueueOutcomes());
     queues.offer([large], new Uint8Array(50), 0, new QueueOutcomes());
     expect(queues.fullest()).toEqual({ publications: 3, bytes: 50 });
@@ -62,7 +62,7 @@ describe('SendQueues', () => {
 
   it('holds nothing of what everyone refuses, or nobody is there for', () => {
     const queues = new SendQueues(LIMITS);
-    const queueId = queues.begin();
+    const queueId = queues.addQueue();
     queues.setBehind(queueId, true);
     const outcomes = new QueueOutcomes();
     queues.offer([queueId], new Uint8Array(10), 0, outcomes);
@@ -78,7 +78,7 @@ describe('SendQueues', () => {
 
   it('offers to more queues than are read ahead at once', () => {
     const queues = new SendQueues(LIMITS);
-    const queueIds = Array.from({ length: 1_000 }, () => queues.begin());
+    const queueIds = Array.from({ length: 1_000 }, () => queues.addQueue());
     const outcomes = new QueueOutcomes();
     queues.offer(queueIds, new Uint8Array(10), 7, outcomes);
     expect(outcomes.positions.slice(0, outcomes.count)).toEqual([...queueIds.keys()]);
@@ -88,7 +88,7 @@ describe('SendQueues', () => {
 
   it('numbers on past 32 bits, also what waits across that', () => {
     const queues = new SendQueues(LIMITS);
-    const queueId = queues.begin();
+    const queueId = queues.addQueue();
     const before = 2 ** 32 - 3;
     queues.reserveSequences(queueId, before);
     for (let i = 0; i < 6; i += 1)
@@ -99,7 +99,7 @@ describe('SendQueues', () => {
 
   it('tells control frames from publications, in their order', () => {
     const queues = new SendQueues(LIMITS);
-    const queueId = queues.begin();
+    const queueId = queues.addQueue();
     queues.offer([queueId], new Uint8Array(1), 0, new QueueOutcomes());
     queues.pushControl(queueId, new Uint8Array(2));
     queues.offer([queueId], new Uint8Array(3), 0, new QueueOutcomes());
@@ -114,21 +114,21 @@ describe('SendQueues', () => {
 
   it('gives an ended queue’s id to another, which begins empty', () => {
     const queues = new SendQueues(LIMITS);
-    const queueId = queues.begin();
+    const queueId = queues.addQueue();
     queues.setBlocked(queueId, true);
     for (let i = 0; i < 100; i += 1)
       queues.offer([queueId], new Uint8Array(1), 0, new QueueOutcomes());
-    const nowhere = queues.end(queueId);
+    const nowhere = queues.removeQueue(queueId);
     expect(queues.frames).toBe(0);
-    const next = queues.begin();
+    const next = queues.addQueue();
     expect(next).toBe(queueId);
     expect([queues.size(next), queues.lastSequence(next), queues.capacity(next)]).toEqual([
       0, 0, 0,
     ]);
     expect(queues.isBlocked(next)).toBe(false);
-    // The id that `end` returned is that of no queue.
+    // The id that `removeQueue` returned is that of no queue.
     queues.setBlocked(nowhere, true);
-    expect(queues.end(nowhere)).toBe(nowhere);
+    expect(queues.removeQueue(nowhere)).toBe(nowhere);
     expect(queues.isBlocked(next)).toBe(false);
   });
 });

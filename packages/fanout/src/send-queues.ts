@@ -115,8 +115,8 @@ export class SendQueues {
     return this.#frames.size;
   }
 
-  /** Makes an empty queue and returns its id, which is the caller's until it calls {@link end}. */
-  begin(): number {
+  /** Makes an empty queue and returns its id, which is the caller's until it calls {@link removeQueue}. */
+  addQueue(): number {
     const queueId = this.#free.pop() ?? this.#unused;
     if (queueId === this.#unused) this.#unused += 1;
     const at = queueId * INTEGERS_PER_QUEUE;
@@ -137,7 +137,7 @@ export class SendQueues {
   }
 
   /** Ends a queue and forgets all that waits in it. Returns the id of an ended queue, which its owner must keep instead. */
-  end(queueId: number): number {
+  removeQueue(queueId: number): number {
     if (queueId === NO_QUEUE) return NO_QUEUE;
     this.clear(queueId);
     this.#free.push(queueId);

@@ -63,7 +63,7 @@ export class SlabMemory {
   take(integers: number): number {
     if (integers > INTEGERS_PER_SLAB) throw new RangeError(`a block of ${integers} integers`);
     const withRoom = this.#withRoomFor(integers);
-    const number = withRoom.at(-1) ?? this.#begin(integers);
+    const number = withRoom.at(-1) ?? this.#addSlab(integers);
     const slab = this.#slabs[number] as Slab;
     slab.inUse += 1;
     slab.isIdle = false;
@@ -93,7 +93,7 @@ export class SlabMemory {
   trim(): void {
     for (const [number, slab] of this.#slabs.entries()) {
       if (slab === undefined || slab.inUse > 0) continue;
-      if (slab.isIdle) this.#end(number, slab);
+      if (slab.isIdle) this.#dropSlab(number, slab);
       else slab.isIdle = true;
     }
   }
@@ -108,7 +108,7 @@ export class SlabMemory {
     return block & (INTEGERS_PER_SLAB - 1);
   }
 
-  #begin(integers: number): number {
+  #addSlab(integers: number): number {
     const hole = this.#slabs.indexOf(undefined);
     const number = hole === -1 ? this.#slabs.length : hole;
     if (number === this.#mostSlabs) throw new RangeError(`all ${number} slabs of memory in use`);
@@ -126,7 +126,7 @@ export class SlabMemory {
     return number;
   }
 
-  #end(number: number, slab: Slab): void {
+  #dropSlab(number: number, slab: Slab): void {
     const withRoom = this.#withRoomFor(slab.integersPerBlock);
     withRoom.splice(withRoom.indexOf(number), 1);
     // Not detached, which would free it at once: from then on V8 checks at every access to any typed array whether it is.

@@ -36,7 +36,7 @@ import { createKeyEvents } from './telemetry/identity-events.ts';
 import { memoryLimitBytes } from './telemetry/memory-limit.ts';
 import { createNodeEvents } from './telemetry/node-events.ts';
 import { NodeStateReader } from './telemetry/node-state.ts';
-import { createNodeTally, RecentEvents, tallied } from './telemetry/node-tally.ts';
+import { createNodeTally, RecentEvents, withTally } from './telemetry/node-tally.ts';
 import { PageAnswers } from './telemetry/page-answers.ts';
 import { WorkerPool } from './threads/worker-pool.ts';
 
@@ -63,7 +63,7 @@ export async function startEdge(
   const tally = createNodeTally();
   const recent = new RecentEvents();
   const rates = new ChannelRates();
-  const events = tallied(
+  const events = withTally(
     createNodeEvents(logger, metrics, redisAddress(configured.redis), tally),
     tally,
     recent,
@@ -103,20 +103,20 @@ export async function startEdge(
     settings,
     {
       message(channel, payload) {
-        const isTaken = sources.revocations !== undefined && sources.takes(channel, payload);
+        const isTaken = sources.revocations !== undefined && sources.takeMessage(channel, payload);
         if (!isTaken) hub.message(channel, payload);
       },
       subscribed(channels, link) {
-        sources.subscribed(channels);
+        sources.confirmSubscriptions(channels);
         hub.subscribed(channels, link);
       },
       refused(channel, error) {
-        if (!sources.takesRefusal(channel, error)) hub.refused(channel, error);
+        if (!sources.takeRefusal(channel, error)) hub.refused(channel, error);
       },
       linkLost(cause, link) {
         linkLostAt = performance.now();
         if (redis.source.linkOf === undefined || redis.source.linkOf(REVOCATION_CHANNEL) === link)
-          sources.revocations?.linkLost();
+          sources.revocations?.markCutOff();
         hub.linkLost(cause, link);
         tellReadiness();
       },
@@ -131,14 +131,14 @@ export async function startEdge(
         tellReadiness();
       },
       moved(channels) {
-        if (channels.includes(REVOCATION_CHANNEL)) sources.revocations?.linkLost();
+        if (channels.includes(REVOCATION_CHANNEL)) sources.revocations?.markCutOff();
         hub.moved(channels);
       },
     },
     {
       available() {
         commandsAvailableAt = performance.now();
-        sources.revocations?.commandsAvailable();
+        sources.revocations?.retryRead();
         events.commandsAvailable();
       },
       unavailable: events.commandsUnavailable,

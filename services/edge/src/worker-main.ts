@@ -29,7 +29,7 @@ const identity = await openIdentity(config, offeredRights(config), {
 });
 for (const update of start.identity) identity?.update(update);
 let feed: WorkerPort | undefined;
-const host = new ClientListener({
+const clientListener = new ClientListener({
   config,
   logger,
   metrics,
@@ -44,37 +44,40 @@ const host = new ClientListener({
   },
 });
 const hurry = new AbortController();
-const alive = setInterval(() => post({ kind: 'alive', reading: host.read() }), ALIVE_INTERVAL_MS);
+const alive = setInterval(
+  () => post({ kind: 'alive', reading: clientListener.read() }),
+  ALIVE_INTERVAL_MS,
+);
 
 port.on('message', (message: ToWorker) => {
   void handle(message);
 });
-await host.listen(config.host, sharedPort, true);
+await clientListener.listen(config.host, sharedPort, true);
 post({ kind: 'listening' });
 
 async function handle(message: ToWorker): Promise<void> {
   switch (message.kind) {
     case 'feed':
-      feed?.receive(message.buffers);
+      feed?.makeCalls(message.buffers);
       break;
     case 'readiness':
-      host.setReadiness(message.readiness);
+      clientListener.setReadiness(message.readiness);
       break;
     case 'identity':
-      host.updateIdentity(message.update);
+      clientListener.updateIdentity(message.update);
       break;
     case 'tls':
-      host.setTls(message.credentials);
+      clientListener.setTls(message.credentials);
       break;
     case 'drain':
-      await host.drain(message.windowMs, hurry.signal);
+      await clientListener.drain(message.windowMs, hurry.signal);
       post({ kind: 'drained' });
       break;
     case 'hurry':
       hurry.abort();
       break;
     case 'shed':
-      await host.shed(message.count, message.windowMs);
+      await clientListener.shed(message.count, message.windowMs);
       break;
     case 'request': {
       const { request, about } = message;
@@ -82,10 +85,11 @@ async function handle(message: ToWorker): Promise<void> {
       post({
         kind: 'answer',
         request,
-        metrics: about === 'metrics' ? await host.metrics() : undefined,
-        index: about === 'index' ? host.describe() : undefined,
-        sessions: sessionsOf === undefined ? undefined : await host.sessionsOf(sessionsOf),
-        forPages: forPages === undefined ? undefined : await host.answer(forPages),
+        metrics: about === 'metrics' ? await clientListener.metrics() : undefined,
+        index: about === 'index' ? clientListener.describe() : undefined,
+        sessions:
+          sessionsOf === undefined ? undefined : await clientListener.sessionsOf(sessionsOf),
+        forPages: forPages === undefined ? undefined : await clientListener.answer(forPages),
       });
       break;
     }
@@ -94,7 +98,7 @@ async function handle(message: ToWorker): Promise<void> {
       endLoopGauges();
       identity?.stop();
       feed?.close();
-      await host.stop();
+      await clientListener.stop();
       port.close();
       break;
   }

@@ -55,13 +55,13 @@ async function fail(cause = 'down'): Promise<void> {
 describe('RevocationSource', () => {
   it('reads what is kept once the channel is confirmed, and after each relink', async () => {
     expect(source.isCurrent).toBe(false);
-    source.subscribed();
+    source.confirmSubscription();
     await answer('a');
     expect(revoked).toEqual([[of('a')]]);
     expect(source.isCurrent).toBe(true);
-    source.linkLost();
+    source.markCutOff();
     expect(source.isCurrent).toBe(false);
-    source.subscribed();
+    source.confirmSubscription();
     await answer('a', 'b');
     expect(revoked.at(-1)).toEqual([of('a'), of('b')]);
     expect(source.isCurrent).toBe(true);
@@ -70,18 +70,18 @@ describe('RevocationSource', () => {
   });
 
   it('tells of all messages of one turn together, and of nothing that is no revocation', async () => {
-    source.receive(message('a'));
-    source.receive(Buffer.from('junk'));
-    source.receive(message('b'));
+    source.addMessage(message('a'));
+    source.addMessage(Buffer.from('junk'));
+    source.addMessage(message('b'));
     await pass(0);
     expect(revoked).toEqual([[of('a'), of('b')]]);
     expect(told).toEqual(['malformed']);
   });
 
   it('reads again what may be older than the subscription', async () => {
-    source.subscribed();
-    source.linkLost();
-    source.subscribed();
+    source.confirmSubscription();
+    source.markCutOff();
+    source.confirmSubscription();
     expect(reads).toHaveLength(1);
     await answer('a');
     expect(source.isCurrent).toBe(false);
@@ -91,30 +91,30 @@ describe('RevocationSource', () => {
   });
 
   it('is not current when the link is lost during a read', async () => {
-    source.subscribed();
-    source.linkLost();
+    source.confirmSubscription();
+    source.markCutOff();
     await answer('a');
     expect(source.isCurrent).toBe(false);
     expect(source.current()).toEqual([of('a')]);
   });
 
   it('reads again within a second when a read fails, and at once when Redis takes commands again', async () => {
-    source.subscribed();
+    source.confirmSubscription();
     await fail();
     expect(reads).toHaveLength(0);
     await pass(200);
     await fail();
-    source.commandsAvailable();
+    source.retryRead();
     expect(reads).toHaveLength(1);
     await answer('a');
     expect(source.isCurrent).toBe(true);
-    source.commandsAvailable();
+    source.retryRead();
     expect(reads).toHaveLength(0);
     expect(told).toEqual(['unreadable: down', 'unreadable: down', 'read 1 0']);
   });
 
   it('asks a Redis that refuses ever more rarely', async () => {
-    source.subscribed();
+    source.confirmSubscription();
     let asked = 0;
     for (let second = 0; second < 300; second += 1) {
       if (reads.length > 0) asked += 1;
@@ -126,7 +126,7 @@ describe('RevocationSource', () => {
   });
 
   it('reads once where it may not subscribe, and does not count as current', async () => {
-    source.refused('NOPERM no channel');
+    source.readUnsubscribed('NOPERM no channel');
     await answer('a');
     expect(source.current()).toEqual([of('a')]);
     expect(source.isCurrent).toBe(false);
@@ -134,17 +134,17 @@ describe('RevocationSource', () => {
   });
 
   it('forgets nothing that it knew when Redis has lost it', async () => {
-    source.subscribed();
+    source.confirmSubscription();
     await answer('a');
-    source.linkLost();
-    source.subscribed();
+    source.markCutOff();
+    source.confirmSubscription();
     await answer();
     expect(source.current()).toEqual([of('a')]);
   });
 
   it('says nothing once it is stopped', async () => {
-    source.receive(message('a'));
-    source.subscribed();
+    source.addMessage(message('a'));
+    source.confirmSubscription();
     source.stop();
     await answer('b');
     expect(revoked).toEqual([]);

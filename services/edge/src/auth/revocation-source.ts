@@ -35,8 +35,8 @@ export class RevocationSource {
   readonly #events: RevocationEvents;
   readonly #onRevoked: (revocations: readonly Revocation[]) => void;
   readonly #table = new RevocationTable();
-  #news: Revocation[] = [];
-  #telling: NodeJS.Immediate | undefined;
+  #unreported: Revocation[] = [];
+  #scheduled: NodeJS.Immediate | undefined;
   #isSubscribed = false;
   #isCurrent = false;
   #isReading = false;
@@ -73,29 +73,29 @@ export class RevocationSource {
   }
 
   /** Redis has confirmed the channel: reads what is kept, because something may have been missed before. */
-  subscribed(): void {
+  confirmSubscription(): void {
     this.#isSubscribed = true;
     this.#readSoon();
   }
 
   /** Redis takes commands again: reads at once what could not be read. */
-  commandsAvailable(): void {
+  retryRead(): void {
     if (!this.#isCurrent) this.#readSoon();
   }
 
-  linkLost(): void {
+  markCutOff(): void {
     this.#isSubscribed = false;
     this.#isCurrent = false;
   }
 
   /** Redis does not let the node subscribe. What is kept is read at least once. */
-  refused(cause: string): void {
+  readUnsubscribed(cause: string): void {
     this.#events.revocationsRefused(cause);
     this.#readSoon();
   }
 
   /** A message of the channel. */
-  receive(payload: Buffer): void {
+  addMessage(payload: Buffer): void {
     const revocation = readRevocation(payload);
     if (revocation === undefined) this.#events.revocationMalformed();
     else this.#take([revocation]);
@@ -104,7 +104,7 @@ export class RevocationSource {
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#retry);
-    clearImmediate(this.#telling);
+    clearImmediate(this.#scheduled);
   }
 
   #readSoon(): void {
@@ -141,11 +141,11 @@ export class RevocationSource {
     const taken = revocations.filter((each) => this.#table.add(each, now));
     if (taken.length < revocations.length) this.#events.revocationsFull();
     if (taken.length === 0) return;
-    this.#news.push(...taken);
-    this.#telling ??= setImmediate(() => {
-      this.#telling = undefined;
-      const news = this.#news;
-      this.#news = [];
+    this.#unreported.push(...taken);
+    this.#scheduled ??= setImmediate(() => {
+      this.#scheduled = undefined;
+      const news = this.#unreported;
+      this.#unreported = [];
       this.#onRevoked(news);
     });
   }

@@ -125,7 +125,7 @@ describe('TokenVerifier', () => {
     expect(under.remembered).toBe(1);
     for (const token of tokens) await under.verify(token);
     expect(under.remembered).toBe(3);
-    under.forget();
+    under.forgetTokens();
     for (const token of tokens) await under.verify(token);
     expect(under.remembered).toBe(3);
   });
@@ -183,7 +183,7 @@ describe('TokenVerifier', () => {
     const first = await under.verify(token);
     keys = await readSecret(Buffer.alloc(32, 7));
     expect(await under.verify(token)).toBe(first);
-    under.forget();
+    under.forgetTokens();
     expect(await under.verify(token)).toEqual({ code: 'unauthorized', cause: 'signature' });
     keys = secret;
     await under.verify(token);
@@ -237,7 +237,7 @@ describe('TokenVerifier', () => {
     revoked.add('a');
     const refusal = { code: 'unauthorized', cause: 'revoked' };
     expect(await under.verify(a as string)).toEqual(refusal);
-    under.forget();
+    under.forgetTokens();
     expect(await under.verify(a as string)).toEqual(refusal);
     expect(await under.verify(b as string)).toMatchObject({ tokenId: 'b' });
   });

@@ -129,7 +129,7 @@ export class TokenVerifier {
   }
 
   /** Forgets verified tokens, because the keys have changed. Whoever is connected stays until its token expires. */
-  forget(): void {
+  forgetTokens(): void {
     this.#remembered.clear();
     this.#rememberedBytes = 0;
   }

@@ -67,7 +67,7 @@ class Worker {
 
   pass(): void {
     if (!this.isFrozen)
-      for (const buffers of this.#toWorker.splice(0)) this.#workerEnd?.receive(buffers);
+      for (const buffers of this.#toWorker.splice(0)) this.#workerEnd?.makeCalls(buffers);
     for (const { calls, bytes } of this.#toHub.splice(0)) {
       for (const call of calls) this.#hubEnd.handle(call);
       this.#hubEnd.confirmBytes(bytes);

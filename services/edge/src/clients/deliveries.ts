@@ -40,9 +40,9 @@ export class Deliveries {
       events.delivered(Date.now() - publishedAt);
     });
     this.#flushScheduler = new FlushScheduler(settings.flushMs, settings.roundSpacing, () => {
-      const goesOn = this.#flushRound.flushSome();
-      if (!goesOn && !this.#flushRound.isEmpty) this.#flushScheduler.schedule();
-      return goesOn;
+      const isUnfinished = this.#flushRound.flushSome();
+      if (!isUnfinished && !this.#flushRound.isEmpty) this.#flushScheduler.schedule();
+      return isUnfinished;
     });
   }
 

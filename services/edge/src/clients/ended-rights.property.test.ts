@@ -194,7 +194,7 @@ class World {
 
   #answer(): void {
     const { upstream } = this.#server;
-    for (const [channel, from] of [...upstream.questions]) {
+    for (const [channel, from] of [...upstream.pendingReads]) {
       const log = this.#logs.get(channel) as number[];
       const publications = log
         .map((number, i) => publicationOf(channel, number, i + 1))

@@ -46,14 +46,14 @@ class World implements Disposable {
   #requests = 0;
   replayed = 0;
   /** Gaps in replays. */
-  pierced = 0;
+  gapsInReplays = 0;
   lost = 0;
   recovered = 0;
   readonly reasons = new Set<unknown>();
 
-  constructor(ringEntries: number) {
+  constructor(logEntries: number) {
     this.#server = new FanOutUnderTest({
-      logBytes: ringEntries * PUBLICATION_BYTES,
+      logBytes: logEntries * PUBLICATION_BYTES,
       outbox: { ...LIMITS, slots: 8 },
       subscriptions: {
         maxChannelsPerClient: 8,
@@ -106,7 +106,7 @@ class World implements Disposable {
       }
       this.#count(oracle);
     }
-    expect(this.#server.upstream.questions.size).toBe(0);
+    expect(this.#server.upstream.pendingReads.size).toBe(0);
     expect(this.#server.upstream.ends.size).toBe(0);
   }
 
@@ -198,7 +198,7 @@ class World implements Disposable {
     if (upstream.ends.has(channel)) {
       upstream.answerEnd(channel, chance === 9 ? 'unavailable' : undefined);
     }
-    const from = upstream.questions.get(channel);
+    const from = upstream.pendingReads.get(channel);
     if (from === undefined) return;
     const { epoch, offset, oldest, holes } = this.#of(channel);
     if (chance === 9) {
@@ -218,7 +218,7 @@ class World implements Disposable {
   #hear(seat: Seat): void {
     const { client, oracle, heard } = seat;
     client.flush();
-    for (const message of client.received.slice(heard)) oracle.receive(message);
+    for (const message of client.received.slice(heard)) oracle.check(message);
     seat.heard = client.received.length;
   }
 
@@ -227,10 +227,10 @@ class World implements Disposable {
     return { client: this.#server.client(), oracle, heard: 0, left };
   }
 
-  #count({ replayed, pierced, lost, recovered, reasons }: ReplayOracle): void {
+  #count({ replayed, gapsInReplays, lost, recovered, reasons }: ReplayOracle): void {
     for (const reason of reasons) this.reasons.add(reason);
     this.replayed += replayed;
-    this.pierced += pierced;
+    this.gapsInReplays += gapsInReplays;
     this.lost += lost;
     this.recovered += recovered;
   }
@@ -276,44 +276,44 @@ const READERS = { stall: 2, drain: 2, reconnect: 3 };
 const TROUBLE = { gap: 1, resync: 1, trim: 1 };
 
 it('tells each client everything once and in order, or that it is lost, whatever happens when', async () => {
-  const seen = { replayed: 0, pierced: 0, lost: 0, recovered: 0 };
+  const seen = { replayed: 0, gapsInReplays: 0, lost: 0, recovered: 0 };
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 4, max: 120 }),
       stepsOf({ ...PEACE, ...READERS, ...TROUBLE }),
-      async (ringEntries, steps) => {
-        using world = new World(ringEntries);
+      async (logEntries, steps) => {
+        using world = new World(logEntries);
         for (const step of steps) {
           world.do(step);
           await undefined;
         }
         await world.end();
-        for (const key of ['replayed', 'pierced', 'lost', 'recovered'] as const)
+        for (const key of ['replayed', 'gapsInReplays', 'lost', 'recovered'] as const)
           seen[key] += world[key];
       },
     ),
     cases(400),
   );
   expect(Math.min(seen.replayed, seen.lost, seen.recovered)).toBeGreaterThan(500);
-  expect(seen.pierced).toBeGreaterThan(50);
+  expect(seen.gapsInReplays).toBeGreaterThan(50);
 });
 
 it('lets every client recover across undeliverable publications, and loses no others', async () => {
   const reasons = new Set<unknown>();
   let recovered = 0;
-  let pierced = 0;
+  let gapsInReplays = 0;
   await fc.assert(
     fc.asyncProperty(stepsOf({ ...PEACE, ...READERS, ...HOLES }), async (steps) => {
       using world = new World(10_000);
       for (const step of steps) world.do(step);
       await world.end();
       recovered += world.recovered;
-      pierced += world.pierced;
+      gapsInReplays += world.gapsInReplays;
       for (const reason of world.reasons) reasons.add(reason);
     }),
     cases(200),
   );
-  expect(Math.min(recovered, pierced)).toBeGreaterThan(100);
+  expect(Math.min(recovered, gapsInReplays)).toBeGreaterThan(100);
   expect([...reasons].sort()).toEqual(['history_too_long', 'unavailable']);
 });
 

@@ -259,7 +259,7 @@ describe('FanOut: replay', { timeout: TIMEOUT_MS }, () => {
     }
     publish(server, 101, 101);
     for (const client of [one, earlier, ahead]) expect(client.offsets('a')).toEqual([101]);
-    expect(server.upstream.questions.size).toBe(0);
+    expect(server.upstream.pendingReads.size).toBe(0);
   });
 
   it('treats an answer of another epoch as no answer, and ignores one from before a new epoch', () => {
@@ -329,7 +329,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     client.request({ type: 'subscribe', channels });
     server.upstream.acknowledge(CHANNELS, { epoch: EPOCH, offset: 1_000 });
     for (let i = 0; i < 100 && client.answers().length < CHANNELS.length; i += 1) {
-      for (const channel of [...server.upstream.questions.keys()]) {
+      for (const channel of [...server.upstream.pendingReads.keys()]) {
         server.upstream.answer(channel, EPOCH, pageOf(channel));
       }
       await new Promise(setImmediate);
@@ -350,8 +350,8 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     const channels = CHANNELS.map((channel) => ({ channel, history: 1_000 }));
     stalled.request({ type: 'subscribe', channels });
     server.upstream.acknowledge(CHANNELS, { epoch: EPOCH, offset: 1_000 });
-    while (server.upstream.questions.size > 0) {
-      const [channel] = [...server.upstream.questions.keys()] as [string];
+    while (server.upstream.pendingReads.size > 0) {
+      const [channel] = [...server.upstream.pendingReads.keys()] as [string];
       server.upstream.answer(channel, EPOCH, pageOf(channel));
       await new Promise(setImmediate);
     }
@@ -365,7 +365,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     await until(() => stalled.webSocket.closes.length > 0, 'the end of who holds them up');
     expect(stalled.webSocket.closes).toMatchObject([{ reason: 'slow' }]);
     await new Promise(setImmediate);
-    const [from] = [...server.upstream.questions.values()];
+    const [from] = [...server.upstream.pendingReads.values()];
     server.upstream.answer('c0', EPOCH, pageOf('c0').slice(Number(from) - 1));
     expect(other.answers()).toMatchObject([{ recovered: true, replayed: 10 }]);
   });
@@ -392,7 +392,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 100 });
     server.upstream.answer('a', EPOCH, publicationsOf('a', 81, 100));
     const { outbox } = client.connection;
-    expect([outbox.depth, outbox.isPromised, outbox.isBehind]).toEqual([20, false, false]);
+    expect([outbox.depth, outbox.owesReplay, outbox.isBehind]).toEqual([20, false, false]);
   });
 
   it('are kept, or the connection ends: a gap never replaces them', () => {
@@ -429,7 +429,7 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     client.request({ type: 'unsubscribe', channels: ['a'] });
     resume(client, 522);
     server.upstream.acknowledge(['a'], { epoch: EPOCH, offset: 610 });
-    if (server.upstream.questions.size > 0) {
+    if (server.upstream.pendingReads.size > 0) {
       server.upstream.answer('a', EPOCH, publicationsOf('a', 523, 610));
     }
     publish(server, 611, 620);

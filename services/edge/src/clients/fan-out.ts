@@ -41,7 +41,7 @@ import { reconnectSpreadMs } from './time/reconnect-spread.ts';
 import { inTurns } from './time/turn-budget.ts';
 
 /** What is known of a client when its handshake is done. */
-export interface Arrival {
+export interface NewClient {
   /** The one of the settings' formats that the client chose. The first one unless it is given. */
   readonly format?: WireFormat;
   /** The token that came in the handshake. It is ignored where the node asks for none. */
@@ -206,14 +206,14 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   /** Takes over a connection whose handshake is done. */
-  open(webSocket: WebSocket, socket: Socket, arrival: Arrival = {}): Connection {
+  open(webSocket: WebSocket, socket: Socket, client: NewClient = {}): Connection {
     const {
       format = this.#settings.formats[0],
       token,
       address = '',
       origin,
       addressOwner,
-    } = arrival;
+    } = client;
     const group = this.#settings.formats.indexOf(format);
     const { node, ...welcome } = this.#settings.welcome;
     this.#opened += 1;
@@ -304,7 +304,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   onRefused(channels: readonly string[], code: ErrorCode): void {
-    for (const channel of channels) this.#conflation.settle(channel);
+    for (const channel of channels) this.#conflation.sendHeldBack(channel);
     this.#subscriptions.endChannels(channels, code);
   }
 
@@ -319,7 +319,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   }
 
   onResync(notice: ResyncNotice): void {
-    this.#conflation.settle(notice.channel);
+    this.#conflation.sendHeldBack(notice.channel);
     const noticeIn = resyncNotice(notice, this.#subscriptions.beginEpoch(notice));
     const subscribers = this.index.get(notice.channel);
     this.#events.resyncTold(subscribers.length);

@@ -96,16 +96,16 @@ export class ChannelReferences {
     }
     if (this.#current === undefined) {
       return this.#candidate === undefined
-        ? this.#begin(payload)
+        ? this.#beginCandidate(payload)
         : this.#tryFirst(payload, this.#candidate);
     }
     const { id, bytes } = this.#current;
     const deflated = this.#deflater.deflate(payload, bytes);
     const better = this.#tryBeside(payload, deflated.length);
-    if (better !== undefined) return this.#judged(payload, better, id + 1);
+    if (better !== undefined) return this.#judge(payload, better, id + 1);
     this.#count(deflated.length);
     if (this.#trial === undefined && this.#isWorn(bytes)) this.#beginTrial(payload);
-    return this.#judged(payload, deflated, id);
+    return this.#judge(payload, deflated, id);
   }
 
   /** Tries a payload from the next one on: this one would become nothing. */
@@ -130,7 +130,7 @@ export class ChannelReferences {
     if (trial.left > 0) return undefined;
     this.#trial = undefined;
     if (trial.saved > 0) {
-      this.#refer(trial.bytes);
+      this.#replaceCurrent(trial.bytes);
       return deflated;
     }
     this.#price = Math.min(MOST_PRICE, 2 * this.#price);
@@ -138,9 +138,9 @@ export class ChannelReferences {
     return undefined;
   }
 
-  #begin(payload: Uint8Array): DeflatedPayload | undefined {
+  #beginCandidate(payload: Uint8Array): DeflatedPayload | undefined {
     if (payload.length > MAX_REFERENCE_BYTES) {
-      return this.#judged(payload, this.#deflater.deflate(payload, undefined), 0);
+      return this.#judge(payload, this.#deflater.deflate(payload, undefined), 0);
     }
     this.#candidate = Uint8Array.from(payload);
     this.#deflater.statistics.raw.first += 1;
@@ -152,7 +152,7 @@ export class ChannelReferences {
     const bytes = this.#deflater.deflate(payload, candidate);
     this.#candidate = undefined;
     if (bytes.length <= LEAST_USE * payload.length) {
-      this.#refer(candidate);
+      this.#replaceCurrent(candidate);
     } else if (this.#triedFirst < FIRST_TRIAL) {
       this.#triedFirst += 1;
       this.#candidate = candidate;
@@ -160,10 +160,10 @@ export class ChannelReferences {
       this.#triedFirst = 1;
       this.#candidate = Uint8Array.from(payload);
     }
-    return this.#judged(payload, bytes, this.current?.id ?? UNTOLD);
+    return this.#judge(payload, bytes, this.current?.id ?? UNTOLD);
   }
 
-  #refer(bytes: Uint8Array): void {
+  #replaceCurrent(bytes: Uint8Array): void {
     this.#current = { id: (this.#current?.id ?? this.#lastId) + 1, bytes };
     this.#deflater.statistics.references += 1;
     this.#meanBefore = this.#uses === 0 ? Number.POSITIVE_INFINITY : this.#usedBytes / this.#uses;
@@ -175,7 +175,7 @@ export class ChannelReferences {
   }
 
   /** What is sent of a payload. After many failures the channel rests, and begins with another reference. */
-  #judged(payload: Uint8Array, bytes: Uint8Array, reference: number): DeflatedPayload | undefined {
+  #judge(payload: Uint8Array, bytes: Uint8Array, reference: number): DeflatedPayload | undefined {
     if (reference !== UNTOLD && bytes.length < payload.length) {
       this.#failures = 0;
       this.#deflater.statistics.deflated += 1;

@@ -12,7 +12,7 @@ interface Answers {
   readonly servers?: readonly [string | undefined, string | undefined];
 }
 
-function archiveOf({ epochs = [], servers = [undefined, undefined] }: Answers) {
+function storeOf({ epochs = [], servers = [undefined, undefined] }: Answers) {
   const [subscribers, commands] = servers;
   const expected: (string | undefined)[] = [];
   const store = createChannelStore(
@@ -45,7 +45,7 @@ describe('createChannelStore', () => {
     [new UnexpectedReplyError('x'), 'lasting'],
     [new TypeError('undefined is not a function'), undefined],
   ] as const)('takes %s for %s', (error, fault) => {
-    expect(archiveOf({}).store.faultOf(error)).toBe(fault);
+    expect(storeOf({}).store.faultOf(error)).toBe(fault);
   });
 
   it.each([
@@ -54,20 +54,20 @@ describe('createChannelStore', () => {
     [[undefined, 'b'], true],
     [['a', undefined], true],
   ] as const)('says whether the servers %j are the same: %s', async (servers, agree) => {
-    expect(await archiveOf({ servers }).store.linksAgree()).toBe(agree);
+    expect(await storeOf({ servers }).store.linksAgree()).toBe(agree);
   });
 
   it('starts a new epoch, unless there is another one', async () => {
     const ours = { changed: true, epoch: 'F', offset: 3 };
-    expect(await archiveOf({ epochs: [ours] }).store.startEpoch('a', 'E')).toBe(true);
+    expect(await storeOf({ epochs: [ours] }).store.startEpoch('a', 'E')).toBe(true);
     const theirs = { ...ours, changed: false };
-    expect(await archiveOf({ epochs: [theirs] }).store.startEpoch('a', 'E')).toBe(false);
+    expect(await storeOf({ epochs: [theirs] }).store.startEpoch('a', 'E')).toBe(false);
   });
 
   it('starts one from nothing where the epoch that had to be replaced has vanished', async () => {
     const gone = { changed: false, epoch: '', offset: 0 };
     const epochs = [gone, { changed: true, epoch: 'F', offset: 0 }];
-    const { store, expected } = archiveOf({ epochs });
+    const { store, expected } = storeOf({ epochs });
     expect(await store.startEpoch('a', 'E')).toBe(true);
     expect(expected).toEqual(['E', undefined]);
   });

@@ -131,17 +131,17 @@ export class HubChannel implements SequenceListener {
    *
    * @param now ms on the monotonic clock.
    */
-  receive(message: Buffer, now: number): SequenceAction {
+  readMessage(message: Buffer, now: number): SequenceAction {
     this.lastMessageAt = now;
     const header = readHeader(message, this.sequence.epoch);
     if (header.kind === 'plain') {
       const publishedAt = Date.now();
-      return this.sequence.receive({ epoch: '', offset: 0, publishedAt, payload: message });
+      return this.sequence.deliverOrHold({ epoch: '', offset: 0, publishedAt, payload: message });
     }
     if (header.kind === 'sequenced') {
       const { epoch, offset, publishedAt, payloadAt } = header;
       const payload = message.subarray(payloadAt);
-      return this.sequence.receive({ epoch, offset, publishedAt, payload });
+      return this.sequence.deliverOrHold({ epoch, offset, publishedAt, payload });
     }
     this.#context.events.headerRejected(this.name, header.kind);
     return this.action;

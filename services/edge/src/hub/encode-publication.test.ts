@@ -59,9 +59,9 @@ describe('encodePublication', () => {
     );
     fc.assert(
       fc.property(bytes, (payload) => {
-        const intake = encodePublication('a', plain(Buffer.from(payload)), 10_000);
-        if (!intake.ok) return;
-        const frame = JSON.parse(`{"seq":1${textOf(intake.publication.body)}`);
+        const encoded = encodePublication('a', plain(Buffer.from(payload)), 10_000);
+        if (!encoded.ok) return;
+        const frame = JSON.parse(`{"seq":1${textOf(encoded.publication.body)}`);
         expect(Object.keys(frame)).toEqual(['seq', 'channel', 'ts', 'data']);
         expect(frame).toMatchObject({ seq: 1, channel: 'a', ts: NOW });
       }),
@@ -73,16 +73,16 @@ describe('encodePublication', () => {
     const longestName = 'x'.repeat(128);
     const publishedAt = Number.MAX_SAFE_INTEGER;
     const message = { offset: publishedAt, publishedAt, payload: Buffer.alloc(LIMIT, '1') };
-    const intake = encodePublication(longestName, message, LIMIT);
-    expect(intake.ok && intake.publication.body.length).toBeLessThanOrEqual(maxBodyBytes(LIMIT));
+    const encoded = encodePublication(longestName, message, LIMIT);
+    expect(encoded.ok && encoded.publication.body.length).toBeLessThanOrEqual(maxBodyBytes(LIMIT));
   });
 });
 
 function frameOf(payload: string): string {
-  const intake = encodePublication('a', plain(Buffer.from(payload)), LIMIT);
-  if (!intake.ok) throw new Error(intake.reason);
-  expect(intake.publication).toMatchObject({ channel: 'a', publishedAt: NOW });
-  return `{"seq":1${textOf(intake.publication.body)}`;
+  const encoded = encodePublication('a', plain(Buffer.from(payload)), LIMIT);
+  if (!encoded.ok) throw new Error(encoded.reason);
+  expect(encoded.publication).toMatchObject({ channel: 'a', publishedAt: NOW });
+  return `{"seq":1${textOf(encoded.publication.body)}`;
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -221,7 +221,7 @@ export class Hub {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     this.#events.received(name, message.length);
-    const action = channel.receive(message, performance.now());
+    const action = channel.readMessage(message, performance.now());
     if (action.kind !== 'nothing') this.#recovery.follow(channel, action);
   }
 
@@ -290,7 +290,7 @@ export class Hub {
   /** A node of a cluster is no master of a shard any more. Its channels have moved. */
   linkRemoved(link: string): void {
     this.#links.remove(link);
-    this.#recovery.linkRemoved(link);
+    this.#recovery.dropLink(link);
     this.#notices.tellAll();
     this.#tellEndedLosses(Date.now());
   }
@@ -318,8 +318,8 @@ export class Hub {
       return;
     }
     channel.state = 'lost';
-    this.#recovery.unlinked(channel);
-    channel.action = channel.sequence.unlinked();
+    this.#recovery.cancelPositionRead(channel);
+    channel.action = channel.sequence.unlink();
     channel.failEndRequests('unavailable');
     this.#refuseUnacknowledged(channel);
   }
@@ -461,7 +461,7 @@ export class Hub {
   /** The channel is subscribed again. Its position is read, and compared if the server is another one. */
   #relink(channel: HubChannel, isSameServer: boolean): void {
     channel.acknowledge();
-    channel.action = channel.sequence.relinked(isSameServer);
+    channel.action = channel.sequence.relink(isSameServer);
     this.#recovery.restart(channel);
   }
 

@@ -15,8 +15,8 @@ export class LinkNotices {
   readonly #channels: LinkNoticesParts['channels'];
   readonly #links: LinkNoticesParts['links'];
   /** What each worker was told to be cut off: `none`, `all`, or the channels. */
-  readonly #told = new Map<FeedListener, 'none' | 'all' | ReadonlySet<string>>();
-  #telling: NodeJS.Immediate | undefined;
+  readonly #lastStates = new Map<FeedListener, 'none' | 'all' | ReadonlySet<string>>();
+  #scheduled: NodeJS.Immediate | undefined;
 
   constructor({ listeners, channels, links }: LinkNoticesParts) {
     this.#listeners = listeners;
@@ -30,17 +30,17 @@ export class LinkNotices {
 
   /** Once for all changes of this turn. */
   tellAllSoon(): void {
-    this.#telling ??= setImmediate(() => {
-      this.#telling = undefined;
+    this.#scheduled ??= setImmediate(() => {
+      this.#scheduled = undefined;
       this.tellAll();
     });
   }
 
   tell(listener: FeedListener): void {
     const { degradedSince = Date.now(), areAllDown } = this.#links;
-    const before = this.#told.get(listener);
+    const before = this.#lastStates.get(listener);
     if (areAllDown) {
-      this.#told.set(listener, 'all');
+      this.#lastStates.set(listener, 'all');
       if (before !== 'all') listener.onDegraded(degradedSince);
       return;
     }
@@ -48,25 +48,25 @@ export class LinkNotices {
     for (const { name, link, listeners } of this.#channels.values())
       if (!this.#links.isUp(link) && listeners.has(listener)) cutOff.add(name);
     if (cutOff.size === 0) {
-      this.#told.set(listener, 'none');
+      this.#lastStates.set(listener, 'none');
       if (before !== 'none') listener.onRestored();
       return;
     }
     // A promoted master is a link of its own, which changes nothing for clients until it is up.
     if (typeof before === 'object' && areSame(before, cutOff)) return;
-    this.#told.set(listener, cutOff);
+    this.#lastStates.set(listener, cutOff);
     listener.onDegraded(degradedSince, [...cutOff]);
   }
 
   /** The worker is told its state anew when its turn comes next. */
   forget(listener: FeedListener): void {
-    this.#told.delete(listener);
+    this.#lastStates.delete(listener);
   }
 
   /** Nobody is told anything any more. */
   stop(): void {
-    clearImmediate(this.#telling);
-    this.#told.clear();
+    clearImmediate(this.#scheduled);
+    this.#lastStates.clear();
   }
 }
 

@@ -131,13 +131,13 @@ export class Recovery {
   }
 
   /** The channel's subscription is lost. Its read of the position is cancelled if it has not begun. */
-  unlinked(channel: HubChannel): void {
+  cancelPositionRead(channel: HubChannel): void {
     this.#forgetPosition(channel);
     this.#agreement = undefined;
   }
 
   /** There is no such link any more, and no channel on it. */
-  linkRemoved(link: string): void {
+  dropLink(link: string): void {
     this.#positions.get(link)?.stop();
     this.#positions.delete(link);
   }
@@ -172,7 +172,8 @@ export class Recovery {
       (error) => this.#store.faultOf(error) === 'lasting',
       {
         onSent(channel) {
-          if (channel.sequence.positionAsked(Date.now())) channel.waiters.endRequests.markReading();
+          if (channel.sequence.beginPositionRead(Date.now()))
+            channel.waiters.endRequests.markReading();
         },
         onPosition: (channel, position) => this.#takePosition(channel, position),
         onFailed: (channel, error) => this.#failPosition(channel, error),
@@ -260,14 +261,14 @@ export class Recovery {
       const isOurs = await this.#store.startEpoch(name, action.replaces);
       if (isOurs) this.#events.epochStarted(name);
       if (!isCurrent()) return;
-      channel.action = sequence.epochStarted();
+      channel.action = sequence.locateNewEpoch();
       // The position will show the other epoch. If it does not, it is of another server; some time must pass.
       if (!isOurs) this.#delay(channel, 'there is another epoch already');
     } else if (action.kind === 'read-history') {
       this.#events.historyRead('repair');
       const page = await this.#pages.readForward(name, action.from, maxHistory);
       if (!isCurrent()) return;
-      channel.action = sequence.historyRead(page);
+      channel.action = sequence.applyHistory(page);
       const { action: next } = channel;
       if (next.kind === 'read-position' && next.isStale) this.#delay(channel, STALE);
     } else {
@@ -289,7 +290,7 @@ export class Recovery {
     if (!channel.isHeld) return;
     const { sequence, waiters } = channel;
     const isAwaited = sequence.awaitsPosition;
-    const action = sequence.positionRead(position);
+    const action = sequence.applyPosition(position);
     if (isAwaited) waiters.endRequests.markAnswered();
     else waiters.endRequests.putBack();
     this.follow(channel, action);
@@ -306,7 +307,7 @@ export class Recovery {
       return;
     }
     this.#events.recoveryRefused(channel.name, error);
-    const action = channel.sequence.positionRefused();
+    const action = channel.sequence.abandonPosition();
     // Where the channel is let go of, its clients are told that, and keep where they are.
     if (action.kind !== 'give-up') channel.failEndRequests('not_available');
     this.follow(channel, action);
@@ -325,9 +326,9 @@ export class Recovery {
 
   #refused(channel: HubChannel, operation: Operation, error: Error): void {
     this.#events.recoveryRefused(channel.name, error);
-    if (operation === 'epoch') channel.action = channel.sequence.epochRefused();
+    if (operation === 'epoch') channel.action = channel.sequence.abandonNewEpoch();
     else channel.waiters.failHistory(channel.sequence.epoch, 'not_available');
-    if (operation === 'repair') channel.action = channel.sequence.historyUnavailable();
+    if (operation === 'repair') channel.action = channel.sequence.abandonHistory();
   }
 }
 

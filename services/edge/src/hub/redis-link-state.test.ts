@@ -10,15 +10,15 @@ interface NamedChannel extends LinkedChannel {
 /** A link for which the test answers as Redis, and the channels that it relinks, one line each. */
 class LinkUnderTest {
   readonly relinked: string[] = [];
-  readonly questions: PromiseWithResolvers<string | undefined>[] = [];
+  readonly reads: PromiseWithResolvers<string | undefined>[] = [];
   readonly link: RedisLinkState<NamedChannel>;
 
   constructor() {
     this.link = new RedisLinkState(
       () => {
-        const question = Promise.withResolvers<string | undefined>();
-        this.questions.push(question);
-        return question.promise;
+        const read = Promise.withResolvers<string | undefined>();
+        this.reads.push(read);
+        return read.promise;
       },
       ({ name }, isSameServer) =>
         this.relinked.push(`${name} ${isSameServer ? 'same' : 'another'}`),
@@ -38,7 +38,7 @@ class LinkUnderTest {
   }
 
   async answer(server: string | undefined): Promise<void> {
-    this.questions.at(-1)!.resolve(server);
+    this.reads.at(-1)!.resolve(server);
     await Promise.resolve();
   }
 }
@@ -65,7 +65,7 @@ describe('RedisLinkState: the server', () => {
   it('is asked for once a link, and is known of all channels that are subscribed', async () => {
     const under = await LinkUnderTest.on('one');
     under.link.identifyServer();
-    expect(under.questions).toHaveLength(1);
+    expect(under.reads).toHaveLength(1);
     const later = channel('later');
     under.link.add(later);
     expect([under.a.server, later.server]).toEqual(['one', 'one']);
@@ -115,7 +115,7 @@ describe('RedisLinkState: the server', () => {
     under.link.markLost(NOW);
     under.link.addAgain(under.a);
     under.link.identifyServer();
-    under.questions.at(-1)!.reject(new Error('gone'));
+    under.reads.at(-1)!.reject(new Error('gone'));
     await new Promise(setImmediate);
     expect(under.relinked).toEqual(['a another']);
   });

@@ -28,7 +28,7 @@ import { type ClientReading, readClients } from '../telemetry/client-reading.ts'
 import { describeFanOut, type FanOutDescription } from '../telemetry/debug-index.ts';
 import { EndedClients } from '../telemetry/ended-clients.ts';
 import { registerFanOutGauges } from '../telemetry/gauges.ts';
-import { createClientTally, talliedClients } from '../telemetry/node-tally.ts';
+import { createClientTally, withClientTally } from '../telemetry/node-tally.ts';
 import { listSessions, type SessionList } from '../telemetry/session-list.ts';
 import {
   answerClientEnquiry,
@@ -97,7 +97,7 @@ export class ClientListener {
 
   constructor(parts: ClientListenerParts) {
     const { config, logger, metrics, connectionCount, identity, tls, connect } = parts;
-    const events = talliedClients(createFanOutEvents(logger, metrics), this.#tally);
+    const events = withClientTally(createFanOutEvents(logger, metrics), this.#tally);
     this.#parts = parts;
     const ended = this.#ended;
     const settings = fanOutSettings(config, () => connectionCount.total, identity?.verifier);
@@ -115,12 +115,12 @@ export class ClientListener {
       {
         ...events,
         clientOpened(session) {
-          connectionCount.opened();
+          connectionCount.increment();
           events.clientOpened(session);
         },
         clientClosed(reason, session) {
-          connectionCount.closed();
-          gate.left(session.addressOwner);
+          connectionCount.decrement();
+          gate.releaseClient(session.addressOwner);
           ended.add(reason, session);
           events.clientClosed(reason, session);
         },
@@ -156,12 +156,12 @@ export class ClientListener {
         events.limited('unidentified', true);
         return 'rate_limited';
       },
-      admitted: (webSocket, socket, handshake) => {
-        const addressOwner = gate.entered(socket, handshake.address);
+      onAdmitted: (webSocket, socket, handshake) => {
+        const addressOwner = gate.countClient(socket, handshake.address);
         this.#front.upgraded(socket);
         this.#fanOut.open(webSocket, socket, { ...handshake, addressOwner });
       },
-      rejected: events.handshakeRejected,
+      onRejected: events.handshakeRejected,
     });
   }
 

@@ -29,11 +29,11 @@ export class ConnectionCount {
     return Array.from(this.#slots, (_, slot) => Atomics.load(this.#slots, slot));
   }
 
-  opened(): void {
+  increment(): void {
     Atomics.add(this.#slots, this.#own, 1);
   }
 
-  closed(): void {
+  decrement(): void {
     Atomics.sub(this.#slots, this.#own, 1);
   }
 

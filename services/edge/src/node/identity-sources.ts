@@ -64,21 +64,21 @@ export class IdentitySources {
   }
 
   /** Redis has confirmed these channels. */
-  subscribed(channels: readonly string[]): void {
-    if (channels.includes(REVOCATION_CHANNEL)) this.revocations?.subscribed();
+  confirmSubscriptions(channels: readonly string[]): void {
+    if (channels.includes(REVOCATION_CHANNEL)) this.revocations?.confirmSubscription();
   }
 
   /** Takes a message if it is one of theirs. */
-  takes(channel: string, payload: Buffer): boolean {
+  takeMessage(channel: string, payload: Buffer): boolean {
     if (channel !== REVOCATION_CHANNEL) return false;
-    this.revocations?.receive(payload);
+    this.revocations?.addMessage(payload);
     return true;
   }
 
   /** Takes a refusal if it is one of theirs. */
-  takesRefusal(channel: string, error: RedisRefusedError): boolean {
+  takeRefusal(channel: string, error: RedisRefusedError): boolean {
     if (channel !== REVOCATION_CHANNEL) return false;
-    this.revocations?.refused(error.message);
+    this.revocations?.readUnsubscribed(error.message);
     return true;
   }
 }

@@ -34,7 +34,7 @@ interface WorkerKeys {
   /** Undefined while there are none. */
   readonly current: KeySet | undefined;
   /** Takes a set that the main thread fetched. */
-  receive(jwkSet: Uint8Array | undefined): void;
+  replace(jwkSet: Uint8Array | undefined): void;
   /** Calls the listener after each change. */
   onChanged(listener: () => void): void;
   stop(): void;
@@ -65,12 +65,12 @@ export async function openIdentity(
     { issuer, audience, offered },
     { onUnknownKey: atMostOnceIn(ASK_INTERVAL_MS, () => listener.unknownKey()), isRevoked },
   );
-  keys.onChanged(() => verifier.forget());
+  keys.onChanged(() => verifier.forgetTokens());
   return {
     verifier,
     isRevoked,
     update(update) {
-      if (update.kind === 'keys') keys.receive(update.jwkSet);
+      if (update.kind === 'keys') keys.replace(update.jwkSet);
       else for (const each of update.revocations) revocations.add(each, Date.now());
     },
     stop: () => keys.stop(),
@@ -89,7 +89,7 @@ async function openKeyFile(settings: IdentitySettings, events: KeyFileEvents): P
     get current() {
       return file.keys;
     },
-    receive() {},
+    replace() {},
     onChanged: (listener) => file.onChanged(listener),
     stop: () => file.stop(),
   };
@@ -102,7 +102,7 @@ function receivedKeys(): WorkerKeys {
     get current() {
       return current;
     },
-    receive(jwkSet) {
+    replace(jwkSet) {
       current = jwkSet === undefined ? undefined : readJwkSet(jwkSet);
       changed();
     },

@@ -55,7 +55,7 @@ export function createLocalPool(
   tls?: TlsCredentials,
 ): FanOutPool {
   const connectionCount = new ConnectionCount(createConnectionMemory(1), 0);
-  const host = new ClientListener({
+  const clientListener = new ClientListener({
     config,
     logger,
     metrics: createMetrics({ withDefaults: false }),
@@ -68,17 +68,17 @@ export function createLocalPool(
     get connections() {
       return connectionCount.total;
     },
-    listen: () => host.listen(config.host, config.port, false),
-    setReadiness: (readiness) => host.setReadiness(readiness),
-    updateIdentity: (update) => host.updateIdentity(update),
-    setTls: (credentials) => host.setTls(credentials),
-    drain: (windowMs, hurry) => host.drain(windowMs, hurry),
-    shed: (count, windowMs) => void host.shed(count, windowMs),
-    metrics: async () => [await host.metrics()],
-    describe: async () => [host.describe()],
-    sessionsOf: async (subject) => [await host.sessionsOf(subject)],
-    askClients: async (enquiry) => [await host.answer(enquiry)],
-    read: () => host.read(),
-    stop: () => host.stop(),
+    listen: () => clientListener.listen(config.host, config.port, false),
+    setReadiness: (readiness) => clientListener.setReadiness(readiness),
+    updateIdentity: (update) => clientListener.updateIdentity(update),
+    setTls: (credentials) => clientListener.setTls(credentials),
+    drain: (windowMs, hurry) => clientListener.drain(windowMs, hurry),
+    shed: (count, windowMs) => void clientListener.shed(count, windowMs),
+    metrics: async () => [await clientListener.metrics()],
+    describe: async () => [clientListener.describe()],
+    sessionsOf: async (subject) => [await clientListener.sessionsOf(subject)],
+    askClients: async (enquiry) => [await clientListener.answer(enquiry)],
+    read: () => clientListener.read(),
+    stop: () => clientListener.stop(),
   };
 }

@@ -111,18 +111,18 @@ export class PeerGate implements ConnectionGate {
     return 'rate_limited';
   }
 
-  /** A handshake is done. Returns whom the connection is counted for; its owner must call {@link left} once it has ended. */
-  entered(socket: Socket, address: string): Owner | undefined {
+  /** A handshake is done. Returns whom the connection is counted for; its owner must call {@link releaseClient} once it has ended. */
+  countClient(socket: Socket, address: string): Owner | undefined {
     const owner = this.#ownerOf(address);
-    if (owner !== undefined) this.#parts.addresses?.opened(owner, 'connections');
+    if (owner !== undefined) this.#parts.addresses?.addConnection(owner, 'connections');
     const peer = this.#peers.get(socket);
     if (peer !== undefined) this.#endPlain(peer);
     return owner;
   }
 
   /** A connection has ended that was counted for this owner. */
-  left(owner: Owner | undefined): void {
-    if (owner !== undefined) this.#parts.addresses?.closed(owner, 'connections');
+  releaseClient(owner: Owner | undefined): void {
+    if (owner !== undefined) this.#parts.addresses?.removeConnection(owner, 'connections');
   }
 
   #ownerOf(address: string): Owner | undefined {
@@ -152,7 +152,7 @@ export class PeerGate implements ConnectionGate {
       socket.resetAndDestroy();
       return false;
     }
-    addresses?.opened(owner, 'plain');
+    addresses?.addConnection(owner, 'plain');
     this.#peers.set(socket, { address, owner, isBeyond, isPlain: true });
     return true;
   }
@@ -176,6 +176,6 @@ export class PeerGate implements ConnectionGate {
   #endPlain(peer: Peer): void {
     if (!peer.isPlain || peer.owner === undefined) return;
     peer.isPlain = false;
-    this.#parts.addresses?.closed(peer.owner, 'plain');
+    this.#parts.addresses?.removeConnection(peer.owner, 'plain');
   }
 }

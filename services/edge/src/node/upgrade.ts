@@ -21,15 +21,15 @@ export interface Handshake {
 }
 
 /** Decides about handshakes, and owns the connections that result. */
-export interface Admission {
+export interface HandshakeGate {
   /** The address of the client that asks. */
   addressOf(request: IncomingMessage): string;
   /** Charges the handshake to its address. Returns a code if that has had too many, or has too much. */
   excess(request: IncomingMessage, address: string): ErrorCode | undefined;
   /** The reason why no client is admitted now. Undefined when clients are admitted. */
   refusal(): ErrorCode | undefined;
-  admitted(webSocket: WebSocket, socket: Socket, handshake: Handshake): void;
-  rejected(code: ErrorCode, from: Pick<Handshake, 'address' | 'origin'>): void;
+  onAdmitted(webSocket: WebSocket, socket: Socket, handshake: Handshake): void;
+  onRejected(code: ErrorCode, from: Pick<Handshake, 'address' | 'origin'>): void;
 }
 
 /** Begins the subprotocol value that holds a token, for browsers, which can set no header. It is never answered. */
@@ -72,7 +72,7 @@ export function acceptUpgrades(
   server: Server,
   policy: OriginPolicy & { readonly maxMessageBytes: number },
   formats: readonly [WireFormat, ...WireFormat[]],
-  admission: Admission,
+  gate: HandshakeGate,
 ): void {
   // A variable, because @types/ws does not know all of these options and would refuse them in a literal.
   const options = {
@@ -89,20 +89,18 @@ export function acceptUpgrades(
   const webSocketServer = new WebSocketServer(options);
 
   webSocketServer.on('wsClientError', (_error, socket, request) => {
-    const from = { address: admission.addressOf(request), origin: originOf(request) };
-    admission.rejected('bad_handshake', from);
+    const from = { address: gate.addressOf(request), origin: originOf(request) };
+    gate.onRejected('bad_handshake', from);
     reject(socket, 'bad_handshake');
   });
 
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    const address = admission.addressOf(request);
+    const address = gate.addressOf(request);
     const from = { address, origin: originOf(request) };
     const code =
-      admission.excess(request, address) ??
-      handshakeFault(request, formats, policy) ??
-      admission.refusal();
+      gate.excess(request, address) ?? handshakeFault(request, formats, policy) ?? gate.refusal();
     if (code !== undefined) {
-      admission.rejected(code, from);
+      gate.onRejected(code, from);
       reject(stream, code);
       return;
     }
@@ -111,7 +109,7 @@ export function acceptUpgrades(
     webSocketServer.handleUpgrade(request, socket, head, (webSocket) => {
       const chosen = formats.find(({ subprotocol }) => subprotocol === webSocket.protocol);
       const format = chosen ?? formats[0];
-      admission.admitted(webSocket, socket, { ...from, format, token: tokenOf(request) });
+      gate.onAdmitted(webSocket, socket, { ...from, format, token: tokenOf(request) });
     });
   });
 }

@@ -34,63 +34,63 @@ class Client {
 function setUp() {
   const waiting: Client[] = [];
   const flushed: number[] = [];
-  const queue = new FlushRound<Client>(waiting, (publishedAt) => flushed.push(publishedAt));
-  return { waiting, flushed, queue };
+  const round = new FlushRound<Client>(waiting, (publishedAt) => flushed.push(publishedAt));
+  return { waiting, flushed, round };
 }
 
 /** A round of `size` clients, each of which takes 1 ms, after its first slice, in which it flushed 16. */
 function underWay(size = 200) {
-  const { waiting, queue } = setUp();
+  const { waiting, round } = setUp();
   const clients = Array.from({ length: size }, () => new Client(1));
   waiting.push(...clients);
-  queue.flushSome();
+  round.flushSome();
   const flushed = () => clients.filter(({ flushes }) => flushes === 1).length;
   const flushedIn = (act: () => void): number => {
     const before = flushed();
     act();
     return flushed() - before;
   };
-  return { queue, flushedIn };
+  return { round, flushedIn };
 }
 
 describe('FlushRound', () => {
   it('flushes everyone once, in the order in which they came', () => {
-    const { waiting, queue } = setUp();
+    const { waiting, round } = setUp();
     const order: number[] = [];
     for (let i = 0; i < 100; i += 1) waiting.push(new Client(0, () => order.push(i)));
-    expect(queue.isEmpty).toBe(false);
-    expect(queue.flushSome()).toBe(false);
+    expect(round.isEmpty).toBe(false);
+    expect(round.flushSome()).toBe(false);
     expect(order).toEqual(Array.from({ length: 100 }, (_, i) => i));
-    expect(queue.isEmpty).toBe(true);
+    expect(round.isEmpty).toBe(true);
     expect(waiting).toEqual([]);
   });
 
   it('makes way after a slice of 5 ms, and continues where it stopped', () => {
-    const { waiting, queue } = setUp();
+    const { waiting, round } = setUp();
     const clients = Array.from({ length: 64 }, () => new Client(1));
     waiting.push(...clients);
     let turns = 1;
-    while (queue.flushSome()) turns += 1;
+    while (round.flushSome()) turns += 1;
     expect(turns).toBeGreaterThan(2);
     expect(clients.every(({ flushes }) => flushes === 1)).toBe(true);
   });
 
   it('takes as long as what came between, so that the sockets do not starve', () => {
-    const { queue, flushedIn } = underWay();
+    const { round, flushedIn } = underWay();
     vi.advanceTimersByTime(40);
-    expect(flushedIn(() => queue.flushSome())).toBe(48);
+    expect(flushedIn(() => round.flushSome())).toBe(48);
   });
 
   it.each([
     ['5 ms', 0, 2, [0, 0, 16]],
     ['a fifth of the time once 2 MiB were queued', 2 * 1024 * 1024, 5, [0, 0, 64]],
   ])('makes way again while turns bring much, for up to %s', (_, queuedBytes, turnMs, expected) => {
-    const { queue, flushedIn } = underWay();
-    queue.mark(0, queuedBytes, true);
+    const { round, flushedIn } = underWay();
+    round.mark(0, queuedBytes, true);
     const flushed = expected.map(() => {
       vi.advanceTimersByTime(turnMs);
-      queue.mark(0, 8 * 1024, true);
-      return flushedIn(() => queue.flushSome());
+      round.mark(0, 8 * 1024, true);
+      return flushedIn(() => round.flushSome());
     });
     expect(flushed).toEqual(expected);
   });
@@ -100,7 +100,7 @@ describe('FlushRound', () => {
     // the time: 27 % goes into what comes in, and 20 % into what a delivery adds to a write.
     const [perSecond, subscribers, bytes] = [20_000, 5, 640];
     const [takeInMs, writeMs, deliveryMs] = [0.0135, 0.095, 0.002];
-    const { waiting, queue } = setUp();
+    const { waiting, round } = setUp();
     const startedAt = performance.now();
     let now = startedAt;
     vi.spyOn(performance, 'now').mockImplementation(() => now);
@@ -123,117 +123,117 @@ describe('FlushRound', () => {
           if (client.waits === 0) waiting.push(client as unknown as Client);
           client.waits += 1;
         }
-        queue.mark(0, bytes, true);
+        round.mark(0, bytes, true);
       }
-      queue.flushSome();
+      round.flushSome();
       now += 0.05;
     }
     expect(unread).toBeLessThan(perSecond / 10);
   });
 
   it('does not wait for more when a turn brings little, whatever the one before it brought', () => {
-    const { queue, flushedIn } = underWay();
-    queue.mark(0, 8 * 1024, true);
-    expect(flushedIn(() => queue.flushSome())).toBe(0);
-    queue.mark(0, 1_024, true);
-    expect(flushedIn(() => queue.flushSome())).toBe(16);
+    const { round, flushedIn } = underWay();
+    round.mark(0, 8 * 1024, true);
+    expect(flushedIn(() => round.flushSome())).toBe(0);
+    round.mark(0, 1_024, true);
+    expect(flushedIn(() => round.flushSome())).toBe(16);
   });
 
   it('does not wait for more before a round begins, however much came', () => {
-    const { waiting, queue } = setUp();
+    const { waiting, round } = setUp();
     const client = new Client();
-    queue.mark(0, 64 * 1024, true);
+    round.mark(0, 64 * 1024, true);
     waiting.push(client);
-    queue.flushSome();
+    round.flushSome();
     expect(client.flushes).toBe(1);
   });
 
   it('takes slices of 50 ms once 2 MiB were queued during a round', () => {
-    const { queue, flushedIn } = underWay();
-    queue.mark(0, 2 * 1024 * 1024, true);
-    queue.flushSome();
-    expect(flushedIn(() => queue.flushSome())).toBe(64);
-    queue.mark(0, 1_024, true);
-    expect(flushedIn(() => queue.flushSome())).toBe(64);
+    const { round, flushedIn } = underWay();
+    round.mark(0, 2 * 1024 * 1024, true);
+    round.flushSome();
+    expect(flushedIn(() => round.flushSome())).toBe(64);
+    round.mark(0, 1_024, true);
+    expect(flushedIn(() => round.flushSome())).toBe(64);
   });
 
   it('takes no such slices for what nobody is to receive', () => {
-    const { queue, flushedIn } = underWay();
-    queue.mark(0, 2 * 1024 * 1024, false);
-    queue.flushSome();
-    expect(flushedIn(() => queue.flushSome())).toBe(16);
+    const { round, flushedIn } = underWay();
+    round.mark(0, 2 * 1024 * 1024, false);
+    round.flushSome();
+    expect(flushedIn(() => round.flushSome())).toBe(16);
   });
 
   it('gives the sockets four times as long as what comes between from then on', () => {
-    const { queue, flushedIn } = underWay(1_000);
-    queue.mark(0, 2 * 1024 * 1024, true);
+    const { round, flushedIn } = underWay(1_000);
+    round.mark(0, 2 * 1024 * 1024, true);
     vi.advanceTimersByTime(20);
-    expect(flushedIn(() => queue.flushSome())).toBe(80);
+    expect(flushedIn(() => round.flushSome())).toBe(80);
   });
 
   it.each([0, 2 * 1024 * 1024])('makes way after 250 ms whatever came, here %i bytes', (bytes) => {
-    const { queue, flushedIn } = underWay(1_000);
-    queue.mark(0, bytes, true);
+    const { round, flushedIn } = underWay(1_000);
+    round.mark(0, bytes, true);
     vi.advanceTimersByTime(60_000);
-    expect(flushedIn(() => queue.flushSome())).toBe(256);
+    expect(flushedIn(() => round.flushSome())).toBe(256);
   });
 
   it('counts anew what is queued in each round', () => {
-    const { waiting, queue } = setUp();
+    const { waiting, round } = setUp();
     waiting.push(new Client());
-    queue.mark(0, 2 * 1024 * 1024, true);
-    queue.flushSome();
+    round.mark(0, 2 * 1024 * 1024, true);
+    round.flushSome();
     const clients = Array.from({ length: 200 }, () => new Client(1));
     waiting.push(...clients);
-    queue.flushSome();
-    queue.flushSome();
+    round.flushSome();
+    round.flushSome();
     expect(clients.filter(({ flushes }) => flushes === 1)).toHaveLength(32);
   });
 
   it('begins a round with a short slice, however long it was quiet', () => {
-    const { waiting, queue } = setUp();
+    const { waiting, round } = setUp();
     waiting.push(...Array.from({ length: 200 }, () => new Client(1)));
     vi.advanceTimersByTime(60_000);
-    expect(queue.flushSome()).toBe(true);
+    expect(round.flushSome()).toBe(true);
   });
 
   it('leaves clients that begin to wait during a round to the next one', () => {
-    const { waiting, queue } = setUp();
+    const { waiting, round } = setUp();
     const again: Client = new Client(0, () => waiting.push(again));
     waiting.push(again);
-    expect(queue.flushSome()).toBe(false);
+    expect(round.flushSome()).toBe(false);
     expect(again.flushes).toBe(1);
-    expect(queue.isEmpty).toBe(false);
-    queue.flushSome();
+    expect(round.isEmpty).toBe(false);
+    round.flushSome();
     expect(again.flushes).toBe(2);
   });
 
   it('tells of a publication when everyone who waited for it has been flushed', () => {
-    const { waiting, flushed, queue } = setUp();
-    queue.mark(1, 100, true);
+    const { waiting, flushed, round } = setUp();
+    round.mark(1, 100, true);
     for (let i = 0; i < 32; i += 1) waiting.push(new Client(1));
-    queue.mark(2, 100, true);
+    round.mark(2, 100, true);
     for (let i = 0; i < 32; i += 1) waiting.push(new Client(1));
-    queue.mark(3, 100, true);
-    queue.flushSome();
+    round.mark(3, 100, true);
+    round.flushSome();
     expect(flushed, 'no one waited for 1').toEqual([]);
-    queue.flushSome();
+    round.flushSome();
     expect(flushed).toEqual([2]);
-    while (queue.flushSome());
+    while (round.flushSome());
     expect(flushed).toEqual([2, 3]);
   });
 
-  it('removes the entries of those who were flushed, however long a queue never ends', () => {
-    const { waiting, flushed, queue } = setUp();
+  it('removes flushed entries, although the list of who waits is never empty', () => {
+    const { waiting, flushed, round } = setUp();
     let longest = 0;
     for (let i = 0; i < 100_000; i += 1) {
       waiting.push(new Client(), new Client(1));
-      if (i % 10 === 0) queue.mark(i, 100, true);
-      if (i % 4 === 0) queue.flushSome();
+      if (i % 10 === 0) round.mark(i, 100, true);
+      if (i % 4 === 0) round.flushSome();
       longest = Math.max(longest, waiting.length);
     }
-    while (queue.flushSome());
-    queue.flushSome();
+    while (round.flushSome());
+    round.flushSome();
     expect(longest).toBeLessThan(10_000);
     expect(flushed.length).toBeGreaterThan(1_000);
   });

@@ -27,8 +27,8 @@ export class FlushScheduler {
   readonly #flush: () => boolean;
   #isUnderWay = false;
   #isRunning = false;
-  /** Whether a flush was asked for while one was running. */
-  #isAsked = false;
+  /** Whether a flush was requested while one was running. */
+  #isRequested = false;
   #roundMs = 0;
   #startedAt = Number.NEGATIVE_INFINITY;
   #immediate: NodeJS.Immediate | undefined;
@@ -54,7 +54,7 @@ export class FlushScheduler {
 
   /** Makes sure that a flush will come. */
   schedule(): void {
-    if (this.#isRunning) this.#isAsked = true;
+    if (this.#isRunning) this.#isRequested = true;
     if (this.#isRunning || this.isScheduled) return;
     const pauseMs = Math.min(this.#intervalMs, this.#roundSpacing * this.#roundMs);
     const waitMs = pauseMs === 0 ? 0 : this.#startedAt + pauseMs - performance.now();
@@ -73,7 +73,7 @@ export class FlushScheduler {
   readonly #run = (): void => {
     this.stop();
     if (!this.#isUnderWay) this.#startedAt = performance.now();
-    this.#isAsked = false;
+    this.#isRequested = false;
     this.#isRunning = true;
     this.#isUnderWay = this.#flush();
     this.#isRunning = false;
@@ -81,7 +81,7 @@ export class FlushScheduler {
       this.#immediate = setImmediate(this.#run);
     } else {
       this.#roundMs = performance.now() - this.#startedAt;
-      if (this.#isAsked) this.schedule();
+      if (this.#isRequested) this.schedule();
     }
   };
 }

@@ -64,8 +64,8 @@ describe('JSON_FRAMES.encodeFrame', () => {
       addressOf: () => '',
       excess: () => undefined,
       refusal: () => undefined,
-      admitted: (_webSocket, socket) => accepted.resolve(socket),
-      rejected: (code) => accepted.reject(new Error(code)),
+      onAdmitted: (_webSocket, socket) => accepted.resolve(socket),
+      onRejected: (code) => accepted.reject(new Error(code)),
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws`);

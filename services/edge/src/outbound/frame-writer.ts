@@ -97,9 +97,9 @@ export class FrameWriter {
       this.bytesOut += length;
       const isDirect = descriptor !== NO_DESCRIPTOR && sink.writableLength === 0 && sink.writable;
       const taken = isDirect ? this.#send(descriptor, buffer.bytes, length) : 0;
-      const isLeft = taken < length && this.#leave(sink, row, i, taken, length, isDirect);
+      const isUnfinished = taken < length && this.#writeRest(sink, row, i, taken, length, isDirect);
       const isShut = window?.wrote(length) === true;
-      if (!isLeft && !isShut) continue;
+      if (!isUnfinished && !isShut) continue;
       outbox.blocked = true;
       sink.write(NOTHING, unblocked);
     }
@@ -111,7 +111,7 @@ export class FrameWriter {
   }
 
   /** Gives the stream what the kernel has not taken. Returns whether the stream is left with some of it. */
-  #leave(
+  #writeRest(
     sink: ByteSink,
     row: BufferRow,
     i: number,

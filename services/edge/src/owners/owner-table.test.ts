@@ -29,13 +29,13 @@ describe('an owner', () => {
   it('is full of what it has open', () => {
     const table = new OwnerTable(LIMITS);
     const owner = table.find('a');
-    table.opened(owner, 'plain');
+    table.addConnection(owner, 'plain');
     expect([owner.isFullOfPlain, owner.isFull]).toEqual([true, false]);
-    table.closed(owner, 'plain');
-    table.opened(owner, 'connections');
-    table.opened(owner, 'connections');
+    table.removeConnection(owner, 'plain');
+    table.addConnection(owner, 'connections');
+    table.addConnection(owner, 'connections');
     expect([owner.isFullOfPlain, owner.isFull]).toEqual([false, true]);
-    table.closed(owner, 'connections');
+    table.removeConnection(owner, 'connections');
     expect(owner.isFull).toBe(false);
   });
 });
@@ -44,7 +44,7 @@ describe('OwnerTable', () => {
   it('is the same owner while something of it is open, however many others come', () => {
     const table = new OwnerTable(LIMITS, 3);
     const owner = table.find('a');
-    table.opened(owner, 'connections');
+    table.addConnection(owner, 'connections');
     for (let i = 0; i < 100; i += 1) table.find(`other${i}`);
     expect(table.find('a')).toBe(owner);
     expect(table.size).toBe(4);
@@ -63,12 +63,12 @@ describe('OwnerTable', () => {
   it('remembers an owner whose last connection has ended, with its budgets', () => {
     const table = new OwnerTable(LIMITS, 2);
     const owner = table.find('a');
-    table.opened(owner, 'plain');
-    table.opened(owner, 'connections');
+    table.addConnection(owner, 'plain');
+    table.addConnection(owner, 'connections');
     owner.take('handshakes', 0, 2);
-    table.closed(owner, 'plain');
+    table.removeConnection(owner, 'plain');
     expect(table.find('a').isHeld).toBe(true);
-    table.closed(owner, 'connections');
+    table.removeConnection(owner, 'connections');
     expect(table.find('a').take('handshakes', 0)).toBe(false);
   });
 });

@@ -39,7 +39,7 @@ export class OwnerTable {
   }
 
   /** The owner has one more connection of this kind. */
-  opened(owner: Owner, kind: 'connections' | 'plain'): void {
+  addConnection(owner: Owner, kind: 'connections' | 'plain'): void {
     if (!owner.isHeld) {
       this.#idle.delete(owner.key);
       this.#held.set(owner.key, owner);
@@ -48,7 +48,7 @@ export class OwnerTable {
   }
 
   /** One of those has ended, or is of the other kind now. */
-  closed(owner: Owner, kind: 'connections' | 'plain'): void {
+  removeConnection(owner: Owner, kind: 'connections' | 'plain'): void {
     owner[kind] -= 1;
     if (owner.isHeld) return;
     this.#held.delete(owner.key);

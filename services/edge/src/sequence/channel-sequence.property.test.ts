@@ -9,7 +9,7 @@ const ORDINARY = {
   publish: (world) => world.publish(),
   'publish plain': (world) => world.publishPlain(),
   ask: (world) => world.ask(),
-  'execute question': (world) => world.executeQuestion(),
+  'execute the request': (world) => world.executeRequest(),
   arrive: (world, amount) => world.arrive(amount),
   operate: (world) => world.operate(),
   'execute operation': (world) => world.executeOperation(),
@@ -36,7 +36,7 @@ const CLAIMS = {
 const LOSSES = {
   'lose on the link': (world) => world.publish(true),
   trim: (world, amount) => world.trim(amount - 1),
-  pierce: (world, amount) => world.pierce(amount - 1),
+  'remove an entry': (world, amount) => world.removeEntry(amount - 1),
   'refuse history': (world) => world.refuseHistory(),
 } satisfies Record<string, Act>;
 

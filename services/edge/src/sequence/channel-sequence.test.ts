@@ -52,8 +52,8 @@ class Sequenced {
   }
 
   relink(sameServer: boolean): void {
-    this.sequence.unlinked();
-    this.action = this.sequence.relinked(sameServer);
+    this.sequence.unlink();
+    this.action = this.sequence.relink(sameServer);
   }
 
   /** Takes `E:5`, with another payload than the usual one if it is given, or a plain text. */
@@ -63,17 +63,20 @@ class Sequenced {
       const [, epoch, offset] = /^(\w+):(\d+)$/.exec(header) ?? [];
       if (epoch === undefined) {
         const plain = { epoch: '', offset: 0, publishedAt: NOW, payload: Buffer.from(header) };
-        this.action = this.sequence.receive(plain);
+        this.action = this.sequence.deliverOrHold(plain);
       } else {
-        this.action = this.sequence.receive({ ...entry(Number(offset), text ?? offset), epoch });
+        this.action = this.sequence.deliverOrHold({
+          ...entry(Number(offset), text ?? offset),
+          epoch,
+        });
       }
     }
   }
 
   /** Asks for the position, and answers at once. */
   position(epoch: string, offset: number): void {
-    expect(this.sequence.positionAsked(NOW)).toBe(true);
-    this.action = this.sequence.positionRead(epoch === '' ? undefined : { epoch, offset });
+    expect(this.sequence.beginPositionRead(NOW)).toBe(true);
+    this.action = this.sequence.applyPosition(epoch === '' ? undefined : { epoch, offset });
   }
 
   /** Brings a page of these publications, from the offset on that was asked for. */
@@ -81,7 +84,7 @@ class Sequenced {
     const { action } = this;
     if (action.kind !== 'read-history') throw new Error(`${action.kind} is needed`);
     const page = publications.filter(({ offset }) => offset >= action.from);
-    this.action = this.sequence.historyRead({ position, publications: page });
+    this.action = this.sequence.applyHistory({ position, publications: page });
   }
 
   /** What was told since the last call. */
@@ -103,10 +106,10 @@ describe('ChannelSequence: a publication that follows', () => {
   it('is delivered while the position is read for another reason', () => {
     const channel = Sequenced.at(4);
     channel.action = channel.sequence.check();
-    channel.sequence.positionAsked(NOW);
+    channel.sequence.beginPositionRead(NOW);
     channel.arrive('E:5');
     expect(channel.news()).toEqual(['E:5=5']);
-    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 5 });
+    channel.action = channel.sequence.applyPosition({ epoch: 'E', offset: 5 });
     expect(channel.next).toBe('nothing');
   });
 
@@ -140,10 +143,10 @@ describe('ChannelSequence: headers that do not follow', () => {
   it('are looked up once, however many come meanwhile', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:500');
-    channel.sequence.positionAsked(NOW);
+    channel.sequence.beginPositionRead(NOW);
     channel.arrive('F:1', 'E:600');
-    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 4 });
-    expect(channel.news(), 'the answer does not speak of what came after the question').toEqual([
+    channel.action = channel.sequence.applyPosition({ epoch: 'E', offset: 4 });
+    expect(channel.news(), 'the answer does not speak of what came after the request').toEqual([
       'unconfirmed',
     ]);
     channel.position('E', 4);
@@ -156,7 +159,7 @@ describe('ChannelSequence: headers that do not follow', () => {
     channel.arrive('E:5');
     for (let i = 0; i < 5; i += 1) {
       const forged = { ...entry(3, 'forged'), publishedAt: NOW + 1_000 + i, epoch: 'E' };
-      channel.action = channel.sequence.receive(forged);
+      channel.action = channel.sequence.deliverOrHold(forged);
     }
     expect(channel.next).toBe('compare-soon');
     channel.arrive('plain');
@@ -180,13 +183,13 @@ describe('ChannelSequence: offsets that are handed out twice', () => {
       ...one,
       publishedAt: one.publishedAt + 5_000,
     }));
-    for (const one of again) channel.sequence.receive({ ...one, epoch: 'E' });
+    for (const one of again) channel.sequence.deliverOrHold({ ...one, epoch: 'E' });
     expect(channel.news()).toEqual(['E:4=4', 'E:5=5', 'old', 'old', 'E:6=6']);
     channel.action = channel.sequence.compare();
     channel.position('E', 6);
     channel.history({ epoch: 'E', offset: 6 }, [...entries(1, 3), ...again]);
     expect(channel.next).toBe('start-epoch');
-    channel.action = channel.sequence.epochStarted();
+    channel.action = channel.sequence.locateNewEpoch();
     channel.position('F', 6);
     channel.history({ epoch: 'F', offset: 6 }, [...entries(1, 3), ...again]);
     expect(channel.news()).toEqual(['resync F:3', 'F:4=again', 'F:5=again', 'F:6=6', 'repaired 3']);
@@ -285,7 +288,7 @@ describe('ChannelSequence: the first publications of an epoch', () => {
     channel.arrive('E:4', 'plain', 'E:5');
     channel.position('E', 5);
     channel.history({ epoch: 'E', offset: 5 });
-    channel.action = channel.sequence.epochStarted();
+    channel.action = channel.sequence.locateNewEpoch();
     channel.position('F', 5);
     channel.history({ epoch: 'F', offset: 5 });
     expect(channel.news()).toEqual(['resync F:3', 'F:4=4', 'plain', 'F:5=5']);
@@ -293,25 +296,25 @@ describe('ChannelSequence: the first publications of an epoch', () => {
 });
 
 describe('ChannelSequence: answers that come late', () => {
-  it('do not begin an epoch where more has come since the question', () => {
+  it('do not begin an epoch where more has come since the request', () => {
     const channel = Sequenced.at(4);
     channel.action = channel.sequence.check();
-    channel.sequence.positionAsked(NOW);
+    channel.sequence.beginPositionRead(NOW);
     channel.arrive('E:5', 'E:6');
-    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 4 });
+    channel.action = channel.sequence.applyPosition({ epoch: 'E', offset: 4 });
     expect(channel.next).toBe('nothing');
     expect(channel.news()).toEqual(['E:5=5', 'E:6=6']);
   });
 
-  it('count for nothing when something else has become necessary since the question', () => {
+  it('count for nothing when something else has become necessary since the request', () => {
     const channel = Sequenced.at(4);
     channel.arrive('E:6');
     channel.position('E', 6);
-    expect(channel.sequence.positionAsked(NOW), 'history is needed').toBe(false);
+    expect(channel.sequence.beginPositionRead(NOW), 'history is needed').toBe(false);
     channel.history({ epoch: 'E', offset: 6 }, entries(5, 6));
     channel.arrive(['X:1', 'forged']);
     expect(channel.next).toBe('read-position');
-    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 4 });
+    channel.action = channel.sequence.applyPosition({ epoch: 'E', offset: 4 });
     expect(channel.next).toBe('read-position');
     channel.position('E', 6);
     expect(channel.news()).toEqual(['E:5=5', 'E:6=6', 'repaired 1', 'foreign_epoch']);
@@ -365,10 +368,10 @@ describe('ChannelSequence: a hole', () => {
 
   it('is looked for when waiting messages were dropped, without a further call', () => {
     const channel = new Sequenced({ messages: 2 });
-    channel.sequence.positionAsked(NOW);
+    channel.sequence.beginPositionRead(NOW);
     channel.arrive('E:1', 'E:2', 'E:3', 'plain');
     channel.arrive('plain');
-    channel.action = channel.sequence.positionRead({ epoch: 'E', offset: 2 });
+    channel.action = channel.sequence.applyPosition({ epoch: 'E', offset: 2 });
     expect(channel.next).toBe('read-position');
     channel.position('E', 3);
     expect(channel.next).toBe('read-history');
@@ -392,8 +395,8 @@ describe('ChannelSequence: without the right to know the position', () => {
   it('delivers everything as it comes, without offsets', () => {
     const channel = new Sequenced();
     channel.arrive('E:5');
-    channel.sequence.positionAsked(NOW);
-    expect(channel.sequence.positionRefused()).toEqual({ kind: 'nothing' });
+    channel.sequence.beginPositionRead(NOW);
+    expect(channel.sequence.abandonPosition()).toEqual({ kind: 'nothing' });
     channel.arrive('plain', 'E:7');
     expect(channel.news()).toEqual(['ready', '5', 'plain', '7']);
     expect(channel.next).toBe('nothing');
@@ -403,8 +406,8 @@ describe('ChannelSequence: without the right to know the position', () => {
 
   it('continues with offsets once it may read them', () => {
     const channel = new Sequenced();
-    channel.sequence.positionAsked(NOW);
-    channel.sequence.positionRefused();
+    channel.sequence.beginPositionRead(NOW);
+    channel.sequence.abandonPosition();
     channel.arrive('E:5');
     channel.action = channel.sequence.check();
     channel.position('E', 5);
@@ -415,8 +418,8 @@ describe('ChannelSequence: without the right to know the position', () => {
   it('cannot continue where it has told offsets', () => {
     const channel = Sequenced.at(4);
     channel.action = channel.sequence.check();
-    channel.sequence.positionAsked(NOW);
-    expect(channel.sequence.positionRefused()).toEqual({ kind: 'give-up' });
+    channel.sequence.beginPositionRead(NOW);
+    expect(channel.sequence.abandonPosition()).toEqual({ kind: 'give-up' });
   });
 });
 
@@ -427,7 +430,7 @@ describe('ChannelSequence: an epoch that may not be replaced', () => {
     channel.news();
     channel.relink(false);
     channel.position('E', 5);
-    channel.action = channel.sequence.epochRefused();
+    channel.action = channel.sequence.abandonNewEpoch();
     channel.position('E', 5);
     channel.history({ epoch: 'E', offset: 5 }, entries(1, 5));
     channel.arrive('E:6');

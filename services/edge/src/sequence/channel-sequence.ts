@@ -29,8 +29,8 @@ export interface SequenceLimits {
  */
 type Knowledge = 'unknown' | 'empty' | 'unreadable' | 'tracking' | 'invalid';
 
-/** A question about the position, and what was true when it was sent. */
-interface Question {
+/** A request for the position, and what was true when it was sent. */
+interface PositionRequest {
   readonly offset: number;
   /** ms since the Unix epoch. */
   readonly askedAt: number;
@@ -53,8 +53,12 @@ interface KnownPosition extends Position {
  */
 type Phase =
   | { readonly kind: 'unlinked' }
-  | { readonly kind: 'locating'; question: Question | undefined }
-  | { readonly kind: 'flowing'; check: 'no' | 'end' | 'suspicion'; question: Question | undefined }
+  | { readonly kind: 'locating'; request: PositionRequest | undefined }
+  | {
+      readonly kind: 'flowing';
+      check: 'no' | 'end' | 'suspicion';
+      request: PositionRequest | undefined;
+    }
   | { readonly kind: 'repairing'; readonly from: number }
   | { readonly kind: 'switching'; readonly next: KnownPosition }
   | { readonly kind: 'replacing'; readonly lostEpoch: string | undefined };
@@ -76,7 +80,7 @@ export class ChannelSequence {
   readonly #limits: SequenceLimits;
   readonly #listener: SequenceListener;
   readonly #output: InOrderOutput;
-  #phase: Phase = { kind: 'locating', question: undefined };
+  #phase: Phase = { kind: 'locating', request: undefined };
   #knowledge: Knowledge = 'unknown';
   /** Whether a publication without offset has ever come. */
   #hasPlain = false;
@@ -109,14 +113,14 @@ export class ChannelSequence {
     return this.#output.waiting;
   }
 
-  /** Whether the answer to a question counts that {@link positionAsked} told of. */
+  /** Whether the answer to a request counts that {@link beginPositionRead} told of. */
   get awaitsPosition(): boolean {
     const phase = this.#phase;
-    return (phase.kind === 'locating' || phase.kind === 'flowing') && phase.question !== undefined;
+    return (phase.kind === 'locating' || phase.kind === 'flowing') && phase.request !== undefined;
   }
 
   /** A message of the channel arrived. Its payload may be a view: if it must wait, it is copied. */
-  receive(message: Message): SequenceAction {
+  deliverOrHold(message: Message): SequenceAction {
     if (message.offset === 0) this.#hasPlain = true;
     if (this.#phase.kind !== 'flowing') this.#output.hold(message);
     else if (!this.#output.offer(message)) this.check();
@@ -137,8 +141,8 @@ export class ChannelSequence {
     return this.#nextAction();
   }
 
-  /** The subscription is lost. What comes before {@link relinked} waits. */
-  unlinked(): SequenceAction {
+  /** The subscription is lost. What comes before {@link relink} waits. */
+  unlink(): SequenceAction {
     this.#phase = { kind: 'unlinked' };
     this.#output.dropWaiting();
     return this.#nextAction();
@@ -150,12 +154,12 @@ export class ChannelSequence {
    * @param sameServer whether the server is the same, with the same data, as before. If it once was not, our last
    *   publication is compared, however often the link is lost again before that is done.
    */
-  relinked(sameServer: boolean): SequenceAction {
+  relink(sameServer: boolean): SequenceAction {
     if (!sameServer) {
       if (this.#output.offset > 0) this.#mustVerify = true;
       if (this.#knowledge === 'empty') this.#knowledge = 'invalid';
     }
-    this.#phase = { kind: 'locating', question: undefined };
+    this.#phase = { kind: 'locating', request: undefined };
     if (this.epoch === '' || this.#hasPlain) {
       this.#output.forgetDroppedPlain();
       this.#listener.onPlainLost();
@@ -168,30 +172,30 @@ export class ChannelSequence {
    *
    * @param now ms since the Unix epoch.
    */
-  positionAsked(now: number): boolean {
+  beginPositionRead(now: number): boolean {
     const phase = this.#phase;
     const isNeeded =
       phase.kind === 'locating' || (phase.kind === 'flowing' && phase.check !== 'no');
     if (!isNeeded) return false;
-    this.#output.markQuestion();
-    phase.question = { offset: this.#output.offset, askedAt: now };
+    this.#output.markRequest();
+    phase.request = { offset: this.#output.offset, askedAt: now };
     return true;
   }
 
   /** The position was read; undefined when the channel has no `meta`. An answer that nobody awaits is ignored. */
-  positionRead(position: Position | undefined): SequenceAction {
-    const question = this.#takeQuestion();
-    if (question !== undefined) this.#locate(position, question);
+  applyPosition(position: Position | undefined): SequenceAction {
+    const request = this.#takeRequest();
+    if (request !== undefined) this.#locate(position, request);
     return this.#nextAction();
   }
 
   /** Redis refuses to tell the position. The channel can do without offsets while it has told none. */
-  positionRefused(): SequenceAction {
+  abandonPosition(): SequenceAction {
     if (this.epoch !== '') return GIVE_UP;
-    const question = this.#takeQuestion();
-    if (question === undefined) return this.#nextAction();
+    const request = this.#takeRequest();
+    if (request === undefined) return this.#nextAction();
     if (this.#knowledge === 'unknown') {
-      this.#begin(undefined, question, 'unreadable');
+      this.#begin(undefined, request, 'unreadable');
     } else {
       this.#learn('unreadable');
       this.#flow();
@@ -200,7 +204,7 @@ export class ChannelSequence {
   }
 
   /** A page of history was read, from the offset on that `read-history` gave. */
-  historyRead(page: HistoryPage): SequenceAction {
+  applyHistory(page: HistoryPage): SequenceAction {
     const phase = this.#phase;
     if (phase.kind !== 'repairing' && phase.kind !== 'switching') return this.#nextAction();
     const known =
@@ -210,7 +214,7 @@ export class ChannelSequence {
     const { position } = page;
     if (position?.epoch !== known.epoch || position.offset < known.offset) {
       // It is of another server, or of an older time: the position may be another one, too.
-      this.#phase = { kind: 'locating', question: undefined };
+      this.#phase = { kind: 'locating', request: undefined };
       return READ_STALE_POSITION;
     }
     const until = this.#endOf(page, known.offset);
@@ -221,7 +225,7 @@ export class ChannelSequence {
   }
 
   /** History cannot be read: what is missing is told as lost, and what history had to show counts as not shown. */
-  historyUnavailable(): SequenceAction {
+  abandonHistory(): SequenceAction {
     const phase = this.#phase;
     if (phase.kind === 'switching') {
       this.#switchTo(phase.next, [], 'link');
@@ -234,16 +238,16 @@ export class ChannelSequence {
   }
 
   /** A new epoch was started, by us or by another node. The position will show it. */
-  epochStarted(): SequenceAction {
-    if (this.#phase.kind === 'replacing') this.#phase = { kind: 'locating', question: undefined };
+  locateNewEpoch(): SequenceAction {
+    if (this.#phase.kind === 'replacing') this.#phase = { kind: 'locating', request: undefined };
     return this.#nextAction();
   }
 
   /** No new epoch can be started: the channel goes on where Redis has it, and a loss of unknown size is told. */
-  epochRefused(): SequenceAction {
+  abandonNewEpoch(): SequenceAction {
     if (this.#phase.kind !== 'replacing') return this.#nextAction();
     this.#learn('invalid');
-    this.#phase = { kind: 'locating', question: undefined };
+    this.#phase = { kind: 'locating', request: undefined };
     this.#listener.onPlainLost();
     return this.#nextAction();
   }
@@ -270,13 +274,13 @@ export class ChannelSequence {
     }
   }
 
-  #takeQuestion(): Question | undefined {
+  #takeRequest(): PositionRequest | undefined {
     const phase = this.#phase;
     if (phase.kind !== 'locating' && phase.kind !== 'flowing') return undefined;
-    const { question } = phase;
-    phase.question = undefined;
-    if (question !== undefined) this.#output.markAnswer();
-    return question;
+    const { request } = phase;
+    phase.request = undefined;
+    if (request !== undefined) this.#output.markAnswer();
+    return request;
   }
 
   #learn(knowledge: Knowledge): void {
@@ -284,33 +288,33 @@ export class ChannelSequence {
     this.#output.deliverWithoutOffsets(knowledge === 'unreadable');
   }
 
-  #locate(position: Position | undefined, question: Question): void {
-    if (this.#knowledge === 'unknown') this.#begin(position, question, 'empty');
-    else if (this.#knowledge !== 'tracking') this.#adopt(position, question);
+  #locate(position: Position | undefined, request: PositionRequest): void {
+    if (this.#knowledge === 'unknown') this.#begin(position, request, 'empty');
+    else if (this.#knowledge !== 'tracking') this.#adopt(position, request);
     else if (position === undefined) this.#replace(undefined);
-    else if (this.#wentBack(position, question)) this.#replace(position.epoch);
-    else if (position.epoch !== this.epoch) this.#readToSwitch(position, question);
+    else if (this.#wentBack(position, request)) this.#replace(position.epoch);
+    else if (position.epoch !== this.epoch) this.#readToSwitch(position, request);
     else this.#confirmUpTo(position.offset);
   }
 
   /** @param otherwise what is known if there is no position. */
-  #begin(position: Position | undefined, { askedAt }: Question, otherwise: Knowledge): void {
+  #begin(position: Position | undefined, { askedAt }: PositionRequest, otherwise: Knowledge): void {
     this.#learn(position === undefined ? otherwise : 'tracking');
-    this.#output.begin(position, askedAt);
+    this.#output.startAt(position, askedAt);
     this.#listener.onReady();
     this.#flow();
   }
 
   /** Adopts Redis' position, because none of ours is valid. */
-  #adopt(position: Position | undefined, question: Question): void {
+  #adopt(position: Position | undefined, request: PositionRequest): void {
     if (position === undefined) {
       this.#leaveEpoch('empty');
       this.#output.enterEpoch({ epoch: '', offset: 0 });
       this.#flow();
     } else if (this.#knowledge === 'invalid') {
-      this.#readToSwitch(position, question);
+      this.#readToSwitch(position, request);
     } else if (this.#knowledge === 'unreadable') {
-      this.#switchTo({ ...position, askedAt: question.askedAt }, [], 'link');
+      this.#switchTo({ ...position, askedAt: request.askedAt }, [], 'link');
     } else {
       this.#leaveEpoch('tracking');
       this.#output.enterEpoch({ epoch: position.epoch, offset: 0 });
@@ -318,8 +322,8 @@ export class ChannelSequence {
     }
   }
 
-  #wentBack({ epoch, offset }: Position, question: Question): boolean {
-    return epoch === this.epoch ? offset < question.offset : this.#leftEpochs.includes(epoch);
+  #wentBack({ epoch, offset }: Position, request: PositionRequest): boolean {
+    return epoch === this.epoch ? offset < request.offset : this.#leftEpochs.includes(epoch);
   }
 
   /** `meta` has told that the epoch reaches to this offset. */
@@ -336,16 +340,16 @@ export class ChannelSequence {
     this.#phase = { kind: 'replacing', lostEpoch };
   }
 
-  #readToSwitch(position: Position, { askedAt }: Question): void {
+  #readToSwitch(position: Position, { askedAt }: PositionRequest): void {
     this.#phase = { kind: 'switching', next: { ...position, askedAt } };
-    if (this.#limits.page === 0) this.historyUnavailable();
+    if (this.#limits.page === 0) this.abandonHistory();
   }
 
   #readToRepair(): void {
     const { isSuspicious, historyFrom, offset } = this.#output;
     const from = this.#mustVerify && !isSuspicious ? offset : historyFrom;
     this.#phase = { kind: 'repairing', from };
-    if (this.#limits.page === 0) this.historyUnavailable();
+    if (this.#limits.page === 0) this.abandonHistory();
   }
 
   /** The last offset that a page speaks of, at most the last one that is known. */
@@ -392,7 +396,7 @@ export class ChannelSequence {
 
   /** Delivers what waits, as far as it follows. What is lacking for the rest decides the phase. */
   #flow(): void {
-    const phase: Phase = { kind: 'flowing', check: 'no', question: undefined };
+    const phase: Phase = { kind: 'flowing', check: 'no', request: undefined };
     this.#phase = phase;
     const lack = this.#output.release();
     if (lack === 'history') this.#readToRepair();

@@ -60,7 +60,7 @@ export class InOrderOutput {
 
   /** Delivers a message, or drops it, if that takes no read of Redis. Otherwise it waits, and the answer is false. */
   offer(message: Message): boolean {
-    if (this.#waiting.length === 0 && this.#settle(message)) return true;
+    if (this.#waiting.length === 0 && this.#deliverOrDrop(message)) return true;
     this.#waiting.add(message);
     return false;
   }
@@ -80,12 +80,12 @@ export class InOrderOutput {
     this.#waiting.takeDroppedPlain();
   }
 
-  /** The question about the position is being sent. */
-  markQuestion(): void {
-    this.#waiting.markQuestion();
+  /** The request for the position is being sent. */
+  markRequest(): void {
+    this.#waiting.markRequest();
   }
 
-  /** The last question was answered, or refused. */
+  /** The last request was answered, or refused. */
   markAnswer(): void {
     this.#waiting.markAnswer();
   }
@@ -95,8 +95,8 @@ export class InOrderOutput {
    *
    * @param askedAt when that was asked, in ms since the Unix epoch.
    */
-  begin(position: Position | undefined, askedAt: number): void {
-    this.#recent.begin(askedAt);
+  startAt(position: Position | undefined, askedAt: number): void {
+    this.#recent.reset(askedAt);
     if (position !== undefined) this.#moveTo(position);
   }
 
@@ -134,7 +134,7 @@ export class InOrderOutput {
   ): void {
     this.#waiting.moveToEpoch(replaced, end.epoch);
     const offset = this.#startOf(end, history);
-    this.#recent.begin(
+    this.#recent.reset(
       askedAt,
       history.filter((entry) => entry.offset <= offset),
     );
@@ -190,7 +190,7 @@ export class InOrderOutput {
   }
 
   /** Delivers a message that follows, and drops one that came before. Returns false for any other. */
-  #settle(message: Message): boolean {
+  #deliverOrDrop(message: Message): boolean {
     const { epoch, offset } = message;
     if (offset === 0) {
       this.#listener.onPublication(message);
@@ -219,8 +219,8 @@ export class InOrderOutput {
         if (isNewer && !this.#fillUpTo(this.#confirmedOffset, cursor)) return false;
         if (this.#isConfirmed(message)) return this.#deliverAmong(cursor, message);
       }
-      if (this.#settle(message)) return true;
-      if (arrival !== 'before-question' || this.#isConfirmed(message)) return false;
+      if (this.#deliverOrDrop(message)) return true;
+      if (arrival !== 'before-request' || this.#isConfirmed(message)) return false;
       this.#listener.onHeaderRejected(this.#faultOf(message));
       return true;
     });

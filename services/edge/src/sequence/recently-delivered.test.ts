@@ -10,7 +10,7 @@ function entry(offset: number, text = String(offset), publishedAt = NOW + offset
 
 function deliveredOf(from: number, to: number): RecentlyDelivered {
   const recent = new RecentlyDelivered();
-  recent.begin(NOW);
+  recent.reset(NOW);
   for (let offset = from; offset <= to; offset += 1) recent.remember(entry(offset));
   return recent;
 }
@@ -43,7 +43,7 @@ describe('RecentlyDelivered', () => {
 
   it('compares, in a new epoch, with what that took over', () => {
     const recent = deliveredOf(3, 9);
-    recent.begin(NOW + 60_000, [entry(4), entry(5)]);
+    recent.reset(NOW + 60_000, [entry(4), entry(5)]);
     expect(recent.differsFrom(entry(5, 'another'))).toBe(true);
     expect(recent.differsFrom(entry(9, 'another'))).toBe(false);
     expect(recent.isOlderThan(entry(9)), 'nothing of it was delivered').toBe(false);

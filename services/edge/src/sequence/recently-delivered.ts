@@ -30,7 +30,7 @@ export class RecentlyDelivered {
    * @param begunAt ms since the Unix epoch.
    * @param before what Redis holds of the channel from before, without a hole.
    */
-  begin(begunAt: number, before: readonly HistoryEntry[] = []): void {
+  reset(begunAt: number, before: readonly HistoryEntry[] = []): void {
     this.#begunAt = begunAt;
     this.#lastPublishedAt = 0;
     this.#fingerprints.clear();

@@ -46,7 +46,7 @@ describe('WaitingMessages', () => {
       expect(waiting.hasDroppedOffsets).toBe(true);
       expect(waiting.takeDroppedPlain()).toBe(2);
       expect(waiting.takeDroppedPlain()).toBe(0);
-      waiting.markQuestion();
+      waiting.markRequest();
       expect(waiting.hasDroppedOffsets).toBe(false);
     }
   });
@@ -60,12 +60,12 @@ describe('WaitingMessages', () => {
   });
 
   it.each([
-    [1, 'before-question'],
+    [1, 'before-request'],
     [2, 'before-answer'],
     [3, 'after-answer'],
   ])('knows of message %i that it came %s', (offset, expected) => {
     const waiting = waitingOf([1]);
-    waiting.markQuestion();
+    waiting.markRequest();
     waiting.add(message(2));
     waiting.markAnswer();
     waiting.add(message(3));
@@ -73,14 +73,14 @@ describe('WaitingMessages', () => {
     expect(arrivalsOf(waiting)).toEqual([expected]);
   });
 
-  it('judges by the last question that was answered, not by one that is under way', () => {
+  it('judges by the last request that was answered, not by one that is under way', () => {
     const waiting = waitingOf([1]);
-    waiting.markQuestion();
+    waiting.markRequest();
     expect(arrivalsOf(waiting)).toEqual(['after-answer']);
     waiting.markAnswer();
-    expect(arrivalsOf(waiting)).toEqual(['before-question']);
-    waiting.markQuestion();
-    expect(arrivalsOf(waiting)).toEqual(['before-question']);
+    expect(arrivalsOf(waiting)).toEqual(['before-request']);
+    waiting.markRequest();
+    expect(arrivalsOf(waiting)).toEqual(['before-request']);
   });
 
   it('tells what waits of an epoch, by its offset', () => {

@@ -8,12 +8,12 @@ export interface WaitingLimits {
 }
 
 /**
- * When a message arrived, by the last question about the position that was answered:
- * - `before-question`: Redis told of it, if it was published;
+ * When a message arrived, by the last request for the position that was answered:
+ * - `before-request`: Redis told of it, if it was published;
  * - `before-answer`: Redis may have told of it;
  * - `after-answer`: it is newer than all that Redis told of.
  */
-export type Arrival = 'before-question' | 'before-answer' | 'after-answer';
+export type Arrival = 'before-request' | 'before-answer' | 'after-answer';
 
 interface Waiting extends Message {
   epoch: string;
@@ -29,11 +29,11 @@ export class WaitingMessages {
   readonly #limits: WaitingLimits;
   #messages: Waiting[] = [];
   #bytes = 0;
-  /** Counts questions and answers. */
+  /** Counts requests and answers. */
   #events = 0;
-  /** The value of `#events` at the last question, at the last one that was answered, and at its answer. */
+  /** The value of `#events` at the last request, at the last one that was answered, and at its answer. */
   #askedAt = 0;
-  #answeredQuestionAt = 0;
+  #answeredRequestAt = 0;
   #answeredAt = 0;
   #droppedPlain = 0;
   #hasDroppedOffsets = false;
@@ -46,7 +46,7 @@ export class WaitingMessages {
     return this.#messages.length;
   }
 
-  /** Whether messages with offsets were dropped since the last question: its answer may not tell of them. */
+  /** Whether messages with offsets were dropped since the last request: its answer may not tell of them. */
   get hasDroppedOffsets(): boolean {
     return this.#hasDroppedOffsets;
   }
@@ -77,17 +77,17 @@ export class WaitingMessages {
     return dropped;
   }
 
-  /** The question about the position is being sent. */
-  markQuestion(): void {
+  /** The request for the position is being sent. */
+  markRequest(): void {
     this.#events += 1;
     this.#askedAt = this.#events;
     this.#hasDroppedOffsets = false;
   }
 
-  /** The last question was answered. */
+  /** The last request was answered. */
   markAnswer(): void {
     this.#events += 1;
-    this.#answeredQuestionAt = this.#askedAt;
+    this.#answeredRequestAt = this.#askedAt;
     this.#answeredAt = this.#events;
   }
 
@@ -119,7 +119,7 @@ export class WaitingMessages {
   }
 
   #arrivalOf({ arrivedAt }: Waiting): Arrival {
-    if (arrivedAt < this.#answeredQuestionAt) return 'before-question';
+    if (arrivedAt < this.#answeredRequestAt) return 'before-request';
     return arrivedAt < this.#answeredAt ? 'before-answer' : 'after-answer';
   }
 }

@@ -1,13 +1,13 @@
 import { type FoundClient, MAX_FOUND_CLIENTS } from '@tradewind/bus';
 import type { CloseReason } from '@tradewind/protocol';
 import type { Session } from '../clients/session/session.ts';
-import { matchesSession, whoIsShown } from './shown-session.ts';
+import { matchesSession, shownSession } from './shown-session.ts';
 
 /** How many ended clients a worker remembers: an operator asks about one within minutes, and each takes some 200 bytes. */
 export const KEPT_ENDS = 1_000;
 
 /** Ends that clients wished for. */
-const WISHED: ReadonlySet<CloseReason> = new Set(['normal', 'going_away', 'draining']);
+const EXPECTED_REASONS: ReadonlySet<CloseReason> = new Set(['normal', 'going_away', 'draining']);
 
 /** The clients of a worker that ended last, and why they did. */
 export class EndedClients {
@@ -16,7 +16,7 @@ export class EndedClients {
 
   add(reason: CloseReason, session: Session): void {
     this.#ends[this.#next] = {
-      ...whoIsShown(session),
+      ...shownSession(session),
       ...{ channels: 0, queue: 0, stalledMs: 0, isBehind: false, endedAt: Date.now(), reason },
     };
     this.#next = (this.#next + 1) % KEPT_ENDS;
@@ -28,8 +28,8 @@ export class EndedClients {
   }
 
   /** Those whose ends nobody wished for, the latest first. */
-  unwished(): readonly FoundClient[] {
-    return this.#latest(({ reason }) => reason !== undefined && !WISHED.has(reason));
+  unexpected(): readonly FoundClient[] {
+    return this.#latest(({ reason }) => reason !== undefined && !EXPECTED_REASONS.has(reason));
   }
 
   #latest(isWanted: (end: FoundClient) => boolean): readonly FoundClient[] {

@@ -85,7 +85,7 @@ export interface NodeEvents extends HubEvents, IdentityEvents {
   shedStarted(count: number, overSeconds: number): void;
 }
 
-/** What came from Redis since the start. `tallied` counts it. */
+/** What came from Redis since the start. `withTally` counts it. */
 export interface ReceivedTally {
   received: number;
   receivedBytes: number;

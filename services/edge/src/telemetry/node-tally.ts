@@ -64,7 +64,7 @@ export class RecentEvents {
 }
 
 /** The events of a node's main thread, which also count and remember what the console shows. */
-export function tallied(
+export function withTally(
   events: Omit<NodeEvents, 'received'>,
   tally: NodeTally,
   recent: RecentEvents,
@@ -125,7 +125,7 @@ function clientsOf(count: number): string {
 }
 
 /** The events of a fan-out worker, which also count what the console shows. */
-export function talliedClients(
+export function withClientTally(
   events: ClientListenerEvents,
   tally: ClientTally,
 ): ClientListenerEvents {

@@ -14,7 +14,7 @@ import {
   addSearches,
   type ClientEnquiry,
   type ClientEnquiryAnswer,
-  type SubscribedChannel,
+  type CountedChannel,
 } from './watched-clients.ts';
 
 /** What answers are made of. */
@@ -67,7 +67,7 @@ export class PageAnswers {
       searches: watch.clients,
     });
     const counts = new Map(named.map((name, i) => [name, sumOf(answers, name, i)]));
-    const countsOf = (name: string): SubscribedChannel => counts.get(name) ?? [name, 0, 0];
+    const countsOf = (name: string): CountedChannel => counts.get(name) ?? [name, 0, 0];
     const bySubscribers = texts.map((_, i) => mostSubscribed(answers, i));
     return {
       node,
@@ -102,7 +102,7 @@ export class PageAnswers {
     return largest.all.map(({ name }) => name);
   }
 
-  #reading([channel, subscribers, saved]: SubscribedChannel): ChannelReading {
+  #reading([channel, subscribers, saved]: CountedChannel): ChannelReading {
     const { rates, channel: held } = this.#sources;
     const rate = Math.round(rates.of(channel) * 100) / 100;
     const lastMessageAt = held(channel)?.lastMessageAt ?? 0;
@@ -110,7 +110,7 @@ export class PageAnswers {
     return { channel, rate, subscribers, ageMs, saved };
   }
 
-  #position(counted: SubscribedChannel): readonly ChannelPosition[] {
+  #position(counted: CountedChannel): readonly ChannelPosition[] {
     const held = this.#sources.channel(counted[0]);
     if (held === undefined) return [];
     const isStarting = held.state === 'subscribing' || held.state === 'positioning';
@@ -128,7 +128,7 @@ function sumOf(
   answers: readonly ClientEnquiryAnswer[],
   channel: string,
   at: number,
-): SubscribedChannel {
+): CountedChannel {
   const sum = (counts: (answer: ClientEnquiryAnswer) => readonly number[]): number =>
     answers.reduce((total, answer) => total + (counts(answer)[at] ?? 0), 0);
   return [channel, sum(({ subscribers }) => subscribers), sum(({ saved }) => saved)];
@@ -138,8 +138,8 @@ function sumOf(
 function mostSubscribed(
   answers: readonly ClientEnquiryAnswer[],
   at: number,
-): readonly SubscribedChannel[] {
-  const sums = new Map<string, SubscribedChannel>();
+): readonly CountedChannel[] {
+  const sums = new Map<string, CountedChannel>();
   for (const answer of answers) {
     for (const [channel, count, saved] of answer.mostSubscribed[at] ?? []) {
       const [, before, savedBefore] = sums.get(channel) ?? [channel, 0, 0];

@@ -18,21 +18,21 @@ export class SecurityLog {
 
   /** @param isFirst whether it is the first token of the client. */
   identified(session: Session, isFirst: boolean): void {
-    this.#lines.info(isFirst ? 'client_identified' : 'client_refreshed', whoIs(session));
+    this.#lines.info(isFirst ? 'client_identified' : 'client_refreshed', fieldsOf(session));
   }
 
   closed(session: Session, reason: CloseReason): void {
-    this.#lines.info('client_closed', { ...whoIs(session), reason });
+    this.#lines.info('client_closed', { ...fieldsOf(session), reason });
   }
 
   /** The connection is closed because its token was revoked. */
   revoked(session: Session): void {
-    this.#lines.info('session_revoked', whoIs(session));
+    this.#lines.info('session_revoked', fieldsOf(session));
   }
 
   /** A token was refused. The client may have an identity from another one: that is the `subject`. */
   tokenRefused({ code, cause }: AuthenticationFault, session: Session): void {
-    this.#lines.info(`token_refused_${cause}`, { ...whoIs(session), code, cause });
+    this.#lines.info(`token_refused_${cause}`, { ...fieldsOf(session), code, cause });
   }
 
   handshakeRejected(code: ErrorCode, from: Pick<Session, 'address' | 'origin'>): void {
@@ -40,6 +40,6 @@ export class SecurityLog {
   }
 }
 
-function whoIs({ id, identity, address, origin }: Session) {
+function fieldsOf({ id, identity, address, origin }: Session) {
   return { session: id, subject: identity?.current?.subject, address, origin };
 }

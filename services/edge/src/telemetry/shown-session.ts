@@ -6,7 +6,7 @@ import { shownNetwork } from './shown-network.ts';
 const LEAST_BEGINNING = 8;
 
 /** What pages show of who a session is. */
-export function whoIsShown(
+export function shownSession(
   session: Session,
 ): Pick<FoundClient, 'session' | 'subject' | 'network' | 'openedAt' | 'ignoredRequests'> {
   const { id, identity, address, openedSeconds, ignoredRequests } = session;

@@ -5,7 +5,7 @@ import { inTurns } from '../clients/time/turn-budget.ts';
 import type { EndedClients } from './ended-clients.ts';
 import { Largest } from './largest.ts';
 import { shownNetwork } from './shown-network.ts';
-import { matchesSession, whoIsShown } from './shown-session.ts';
+import { matchesSession, shownSession } from './shown-session.ts';
 
 /** From this many publications that wait, or this time in ms without a byte read, a client is behind: less is of one turn. */
 const BEHIND_PUBLICATIONS = 32;
@@ -24,14 +24,14 @@ export interface ClientEnquiry {
 }
 
 /** A channel with the number of its subscribers, and what binary frames save them in bytes a second. */
-export type SubscribedChannel = readonly [channel: string, count: number, saved: number];
+export type CountedChannel = readonly [channel: string, count: number, saved: number];
 
-/** What a worker answers, in the order of the question. */
+/** What a worker answers, in the order of the enquiry. */
 export interface ClientEnquiryAnswer {
   readonly subscribers: readonly number[];
   /** What binary frames save on these channels, in bytes a second. */
   readonly saved: readonly number[];
-  readonly mostSubscribed: readonly (readonly SubscribedChannel[])[];
+  readonly mostSubscribed: readonly (readonly CountedChannel[])[];
   readonly searches: readonly ClientSearch[];
 }
 
@@ -79,7 +79,7 @@ async function search(
   });
   return results.map(({ text, largest }) => {
     const open = largest.all.map((connection) => shownClient(fanOut, connection));
-    const gone = text === '' ? ended.unwished() : ended.find(text);
+    const gone = text === '' ? ended.unexpected() : ended.find(text);
     return { text, clients: [...open, ...gone] };
   });
 }
@@ -105,7 +105,7 @@ function howFarBehind({ outbox, stalledMs }: Connection): number {
 function shownClient(fanOut: FanOut, connection: Connection): FoundClient {
   const { session, outbox, stalledMs } = connection;
   return {
-    ...whoIsShown(session),
+    ...shownSession(session),
     channels: fanOut.index.held(connection),
     queue: outbox.depth,
     stalledMs,

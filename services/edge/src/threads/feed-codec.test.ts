@@ -70,7 +70,7 @@ describe('the feed between threads', () => {
             const [, channel, publishedAt, text, reference, small = ''] = call;
             const deflated =
               reference === undefined ? undefined : { reference, bytes: Buffer.from(small) };
-            packer.published({
+            packer.packPublication({
               channel,
               offset: 0,
               publishedAt,
@@ -78,7 +78,7 @@ describe('the feed between threads', () => {
               deflated,
             });
           } else {
-            packer.call(...call);
+            packer.packCall(...call);
           }
         }
         expect(callsIn(packer.take())).toEqual(calls);
@@ -91,7 +91,12 @@ describe('the feed between threads', () => {
     const packer = new FeedPacker();
     const sizes = [30_000, 30_000, 30_000, 200_000, 10];
     for (const size of sizes) {
-      packer.published({ channel: 'c', offset: 0, publishedAt: 1, body: Buffer.alloc(size, 0x61) });
+      packer.packPublication({
+        channel: 'c',
+        offset: 0,
+        publishedAt: 1,
+        body: Buffer.alloc(size, 0x61),
+      });
     }
     const bytes = packer.bytes;
     const buffers = packer.take();
@@ -102,9 +107,9 @@ describe('the feed between threads', () => {
 
   it('does not touch what was taken when it packs on', () => {
     const packer = new FeedPacker();
-    packer.published({ channel: 'first', offset: 0, publishedAt: 1, body: Buffer.from('a') });
+    packer.packPublication({ channel: 'first', offset: 0, publishedAt: 1, body: Buffer.from('a') });
     const taken = packer.take();
-    packer.published({ channel: 'other', offset: 0, publishedAt: 2, body: Buffer.from('b') });
+    packer.packPublication({ channel: 'other', offset: 0, publishedAt: 2, body: Buffer.from('b') });
     expect(callsIn(taken)).toEqual([['onPublication', 'first', 1, 'a']]);
   });
 });

@@ -90,18 +90,18 @@ export class FeedPacker {
     return this.#fullBytes + this.#end;
   }
 
-  published(publication: Publication): void {
+  packPublication(publication: Publication): void {
     const kind = publication.deflated === undefined ? PUBLICATION : DEFLATED_PUBLICATION;
-    this.#publication(kind, publication);
+    this.#packRecord(kind, publication);
   }
 
   /** Packs the publications of the answer as records before the call, so that they need not be JSON. */
-  history({ publications, ...answer }: NumberedHistory): void {
-    for (const publication of publications) this.#publication(PAST_PUBLICATION, publication);
-    this.call('onHistory', { ...answer, publications: [] });
+  packHistory({ publications, ...answer }: NumberedHistory): void {
+    for (const publication of publications) this.#packRecord(PAST_PUBLICATION, publication);
+    this.packCall('onHistory', { ...answer, publications: [] });
   }
 
-  #publication(kind: number, publication: Publication): void {
+  #packRecord(kind: number, publication: Publication): void {
     const { channel, offset, publishedAt, body } = publication;
     const deflated = kind === DEFLATED_PUBLICATION ? publication.deflated : undefined;
     const deflatedBytes = deflated === undefined ? 0 : 2 * LENGTH_BYTES + deflated.bytes.length;
@@ -121,7 +121,7 @@ export class FeedPacker {
     this.#end = at + body.length;
   }
 
-  call(...call: Call): void {
+  packCall(...call: Call): void {
     const content = Buffer.from(JSON.stringify(call));
     const at = this.#begin(CALL, content.length);
     this.#buffer.set(content, at);
@@ -181,16 +181,16 @@ export class FeedUnpacker {
       const kind = buffer[at];
       const start = at + HEADER_BYTES;
       at = start + buffer.readUInt32LE(at + 1);
-      if (kind === CALL) this.#call(JSON.parse(buffer.toString('utf8', start, at)) as Call);
-      else if (kind === PAST_PUBLICATION) this.#past.push(this.#publication(buffer, start, at));
+      if (kind === CALL) this.#makeCall(JSON.parse(buffer.toString('utf8', start, at)) as Call);
+      else if (kind === PAST_PUBLICATION) this.#past.push(this.#readPublication(buffer, start, at));
       else {
         const isDeflated = kind === DEFLATED_PUBLICATION;
-        this.#listener.onPublication(this.#publication(buffer, start, at, isDeflated));
+        this.#listener.onPublication(this.#readPublication(buffer, start, at, isDeflated));
       }
     }
   }
 
-  #call(call: Call): void {
+  #makeCall(call: Call): void {
     switch (call[0]) {
       case 'onAcknowledged':
         this.#listener.onAcknowledged(call[1]);
@@ -226,7 +226,7 @@ export class FeedUnpacker {
     }
   }
 
-  #publication(buffer: Buffer, start: number, end: number, isDeflated = false): Publication {
+  #readPublication(buffer: Buffer, start: number, end: number, isDeflated = false): Publication {
     const nameAt = start + 2 * NUMBER_BYTES + 1;
     const nameEnd = nameAt + (buffer[nameAt - 1] as number);
     const channel = buffer.toString('latin1', nameAt, nameEnd);

@@ -74,7 +74,7 @@ function connectEnds(hasHistory = true) {
     },
     async deliverToWorker() {
       await nextTurn();
-      for (const buffers of toWorker.splice(0)) workerEnd.receive(buffers);
+      for (const buffers of toWorker.splice(0)) workerEnd.makeCalls(buffers);
     },
     async deliverToHub() {
       await nextTurn();

@@ -151,7 +151,7 @@ export class HubPort implements FeedListener {
       missed.add(publication);
       return;
     }
-    this.#packer.published(publication);
+    this.#packer.packPublication(publication);
     this.#schedule();
   }
 
@@ -170,7 +170,7 @@ export class HubPort implements FeedListener {
     for (const { channel, position } of acknowledgements) {
       if (position !== undefined) this.#epochs.set(channel, position.epoch);
     }
-    this.#packer.call(
+    this.#packer.packCall(
       'onAcknowledged',
       acknowledgements.map(({ channel, wire: { ref, ts }, ...one }) => {
         return { ...one, ref, ts, ...this.#numbered(channel) };
@@ -180,7 +180,7 @@ export class HubPort implements FeedListener {
   }
 
   onRefused(channels: readonly string[], code: ErrorCode): void {
-    this.#packer.call(
+    this.#packer.packCall(
       'onRefused',
       channels.map((channel) => this.#numbered(channel)),
       code,
@@ -192,7 +192,7 @@ export class HubPort implements FeedListener {
   onGap(notice: GapNotice): void {
     const { channel, lost = Number.NaN, from = 0, to = 0 } = notice;
     const missed = this.#missedOf(channel);
-    if (missed === undefined) this.#packer.call('onGap', notice);
+    if (missed === undefined) this.#packer.packCall('onGap', notice);
     else if (from > 0) missed.addRange(from, to);
     else missed.addPlain(lost);
     this.#schedule();
@@ -203,23 +203,23 @@ export class HubPort implements FeedListener {
     const { channel, epoch } = notice;
     this.#packMissed(channel);
     this.#epochs.set(channel, epoch);
-    this.#packer.call('onResync', notice);
+    this.#packer.packCall('onResync', notice);
     this.#schedule();
   }
 
   onDegraded(since: number, channels?: readonly string[]): void {
-    if (channels === undefined) this.#packer.call('onDegraded', since);
-    else this.#packer.call('onDegraded', since, channels);
+    if (channels === undefined) this.#packer.packCall('onDegraded', since);
+    else this.#packer.packCall('onDegraded', since, channels);
     this.#schedule();
   }
 
   onRestored(): void {
-    this.#packer.call('onRestored');
+    this.#packer.packCall('onRestored');
     this.#schedule();
   }
 
   #packReference(channel: string, { id, data }: WireReference): void {
-    this.#packer.call('onReference', { channel, id, data });
+    this.#packer.packCall('onReference', { channel, id, data });
   }
 
   #answerRead(read: RequestedRead, answer: HistoryAnswer): void {
@@ -231,7 +231,7 @@ export class HubPort implements FeedListener {
       // The worker would use nothing of an answer that is too long.
       const isTaken = answer.tooLongBefore === undefined;
       const sent = isTaken ? answer : { ...answer, publications: [], gaps: [] };
-      this.#packer.history({ ...sent, number: read.number });
+      this.#packer.packHistory({ ...sent, number: read.number });
     }
     this.#schedule();
   }
@@ -263,7 +263,7 @@ export class HubPort implements FeedListener {
       return;
     }
     const answer = { channel, number };
-    this.#packer.call('onEndConfirmed', code === undefined ? answer : { ...answer, code });
+    this.#packer.packCall('onEndConfirmed', code === undefined ? answer : { ...answer, code });
     this.#schedule();
   }
 
@@ -307,7 +307,7 @@ export class HubPort implements FeedListener {
       const first = Math.max(missed.from, firstOffsetOf(item));
       if (first > missed.from) this.#packRange(channel, missed, first - 1, 'slow');
       if (isHole(item)) this.#packRange(channel, { epoch, from: first }, last, item.reason);
-      else this.#packer.published(item);
+      else this.#packer.packPublication(item);
       missed.dropBefore(last + 1);
     }
     if (missed.from === from) this.#packMissed(channel);
@@ -324,8 +324,8 @@ export class HubPort implements FeedListener {
 
   #packPlain(channel: string, missed: MissedPublications): void {
     const lost = missed.takePlain();
-    if (Number.isNaN(lost)) this.#packer.call('onGap', { channel, reason: 'link' });
-    else if (lost > 0) this.#packer.call('onGap', { channel, lost, reason: 'slow' });
+    if (Number.isNaN(lost)) this.#packer.packCall('onGap', { channel, reason: 'link' });
+    else if (lost > 0) this.#packer.packCall('onGap', { channel, lost, reason: 'slow' });
   }
 
   /** Packs a gap up to this offset, inclusive. */
@@ -336,7 +336,7 @@ export class HubPort implements FeedListener {
     reason: GapReason,
   ): void {
     const range = epoch === '' ? {} : { epoch, from, to };
-    this.#packer.call('onGap', { channel, ...range, lost: to - from + 1, reason });
+    this.#packer.packCall('onGap', { channel, ...range, lost: to - from + 1, reason });
   }
 
   #forget(channel: string): void {

@@ -27,7 +27,7 @@ const open = () =>
       listener,
     );
     workerSide.on('message', (buffers: readonly Uint8Array<ArrayBuffer>[]) =>
-      workerEnd.receive(buffers),
+      workerEnd.makeCalls(buffers),
     );
     hubSide.on('message', ({ calls, consumedBytes }: Posted) => {
       for (const call of calls) hubEnd.handle(call);

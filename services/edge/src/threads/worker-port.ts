@@ -115,7 +115,7 @@ export class WorkerPort implements Feed {
   }
 
   /** Makes the calls that the hub posted. */
-  receive(buffers: readonly Uint8Array<ArrayBuffer>[]): void {
+  makeCalls(buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     for (const bytes of buffers) {
       this.#unpacker.unpack(bytes);
       this.#consumedBytes += bytes.byteLength;

@@ -192,20 +192,20 @@ export class WorkerThread {
   #request(about: Enquiry): Promise<Answer | undefined> {
     const request = ++this.#lastRequest;
     return new Promise((resolve) => {
-      const settle = (answer: Answer | undefined): void => {
+      const finish = (answer: Answer | undefined): void => {
         clearTimeout(timer);
         this.#pendingRequests.delete(request);
         resolve(answer);
       };
-      const timer = setTimeout(() => settle(undefined), ANSWER_DEADLINE_MS);
-      this.#pendingRequests.set(request, settle);
+      const timer = setTimeout(() => finish(undefined), ANSWER_DEADLINE_MS);
+      this.#pendingRequests.set(request, finish);
       this.#post({ kind: 'request', request, about });
     });
   }
 
   #end(): void {
     this.#hubPort.close();
-    for (const settle of [...this.#pendingRequests.values()]) settle(undefined);
+    for (const finish of [...this.#pendingRequests.values()]) finish(undefined);
     this.#listens.reject(new Error(this.#failure ?? 'the worker ended before it listened'));
   }
 

@@ -6,7 +6,7 @@ import { SendWindow } from '../../outbound/send-window.ts';
 import { oncePerFormat, type WireFormat } from '../../outbound/wire-format.ts';
 import type { Session } from '../session/session.ts';
 import { type AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from '../time/attended-time.ts';
-import type { Dated } from '../time/due-times.ts';
+import type { HasDueSlot } from '../time/due-times.ts';
 import { reasonOfError, reasonOfPeerCode } from './close-reasons.ts';
 import type { EncodedNotice } from './loss-notices.ts';
 
@@ -84,7 +84,7 @@ const DISCARDED_FRAMES = 10_000;
  * The transport of one client: its outbox, how that is flushed to the socket, and how the connection ends. What the client
  * may do is its {@link Session}.
  */
-export class Connection implements Subscriber, Dated {
+export class Connection implements Subscriber, HasDueSlot {
   // V8 lays fields out in this order. Those of a flush come first, because among thousands of clients each cache line
   // costs a miss.
   readonly outbox: Outbox;
@@ -106,7 +106,7 @@ export class Connection implements Subscriber, Dated {
   readonly session: Session;
   /** See {@link Subscriber}. */
   readonly group: number;
-  /** See {@link Dated}. */
+  /** See {@link HasDueSlot}. */
   dueSlot = 0;
   readonly #owner: ConnectionOwner;
   readonly #time: AttendedTime;
@@ -168,7 +168,7 @@ export class Connection implements Subscriber, Dated {
    * {@link PROMISE_BEATS}. Only a client whose socket is blocked is to blame.
    */
   get blocksReplayMemory(): boolean {
-    if (this.#blockedSince === UNBLOCKED || !this.outbox.isPromised) return false;
+    if (this.#blockedSince === UNBLOCKED || !this.outbox.owesReplay) return false;
     const { beat } = this.#time;
     return (
       beat - this.#blockedSince >= STALLED_BEATS || beat - this.#promisedSince >= PROMISE_BEATS
@@ -215,7 +215,7 @@ export class Connection implements Subscriber, Dated {
   /** Schedules a replay after everything that waits. Must not be called within a flush. */
   scheduleReplay(replay: Replay): void {
     if (this.#state !== 'open') return;
-    if (!this.outbox.isPromised) this.#promisedSince = this.#time.beat;
+    if (!this.outbox.owesReplay) this.#promisedSince = this.#time.beat;
     this.outbox.replay(replay);
     // A replay that fits into the queue at once occupies no replay memory.
     this.#catchUp();

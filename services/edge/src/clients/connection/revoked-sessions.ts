@@ -37,11 +37,11 @@ export class RevokedSessions {
         this.#onRevoked(connection.session);
         connection.close('unauthorized');
       });
-    } while (this.#wasAskedAgain);
+    } while (this.#mustLookAgain);
     this.#looking = 'no';
   }
 
-  get #wasAskedAgain(): boolean {
+  get #mustLookAgain(): boolean {
     return this.#looking === 'again';
   }
 }

@@ -160,7 +160,7 @@ export class Conflation {
   }
 
   /** Sends at once what is held back of a channel, because something follows that must not come before it. */
-  settle(name: string): void {
+  sendHeldBack(name: string): void {
     for (const audience of this.#audiencesOf(name)) {
       if (this.#serve(audience, fits)) audience.windows.add(audience);
       for (const member of audience.owing) this.#tellOwed(audience, member);
@@ -197,7 +197,7 @@ export class Conflation {
       channel.audiences.set(windows, audience);
     }
     // The gaps that wait were before it.
-    this.#settleGaps(audience);
+    this.#flushGaps(audience);
     const member = known ?? {
       ...{ connection, seen: channel.published, sequence: 0 },
       ...{ reference, worth: new ReferenceWorth(), owed: undefined },
@@ -213,7 +213,7 @@ export class Conflation {
     const audience = this.#audienceOf(connection, name);
     const member = audience?.members.get(connection);
     if (audience !== undefined && member !== undefined) {
-      this.#settleGaps(audience);
+      this.#flushGaps(audience);
       this.#offer(audience, [member], fits);
       const { newest } = audience.channel;
       const isRefused = newest !== undefined && isDue(audience, member);
@@ -257,9 +257,9 @@ export class Conflation {
 
   /** Sends what was held back. Returns whether what comes now must be held back again. */
   #endWindow(audience: ConflatedAudience): boolean {
-    const goesOn = this.#serve(audience);
+    const wasActive = this.#serve(audience);
     const { channel } = audience;
-    if (goesOn) return true;
+    if (wasActive) return true;
     const others = [...channel.audiences.values()].filter((each) => each !== audience);
     if (!others.some((each) => each.windows.has(each))) channel.newest = undefined;
     return false;
@@ -302,7 +302,7 @@ export class Conflation {
   }
 
   /** Tells the gaps that wait for the window to all who are here, or owes it to them, so that whoever comes is told none of it. */
-  #settleGaps(audience: ConflatedAudience): void {
+  #flushGaps(audience: ConflatedAudience): void {
     const { earlierGap, laterGap, members, owing, channel } = audience;
     audience.earlierGap = undefined;
     audience.laterGap = undefined;

@@ -20,13 +20,13 @@ export class SubjectConnections {
       this.#guard.isFull('subject_connections');
       return false;
     }
-    this.#owners.opened(owner, 'connections');
+    this.#owners.addConnection(owner, 'connections');
     session.subjectOwner = owner;
     return true;
   }
 
   /** The connection of a session has ended. */
   leave({ subjectOwner }: Session): void {
-    if (subjectOwner !== undefined) this.#owners.closed(subjectOwner, 'connections');
+    if (subjectOwner !== undefined) this.#owners.removeConnection(subjectOwner, 'connections');
   }
 }

@@ -63,10 +63,10 @@ describe('WaitingClients', () => {
     const channels = names.map((channel) => ({ channel, since, history: undefined }));
     subscriptions.subscribe(client.connection, { ...request(1, []), channels }, 0);
     upstream.acknowledge(names, position);
-    expect([...upstream.questions.keys()]).toEqual(['a', 'b', 'c', 'd']);
+    expect([...upstream.pendingReads.keys()]).toEqual(['a', 'b', 'c', 'd']);
     upstream.answer('a', EPOCH, publicationsOf('a', 100, 100));
     subscriptions.removeClient(client.connection);
-    expect(upstream.questions.size).toBe(0);
+    expect(upstream.pendingReads.size).toBe(0);
     await undefined;
     expect(upstream.wanted.size).toBe(0);
 
@@ -74,7 +74,7 @@ describe('WaitingClients', () => {
     subscriptions.subscribe(other.connection, { ...request(1, []), channels }, 0);
     upstream.acknowledge(names, position);
     for (let left = names.length; left > 0; left -= 1) {
-      const [next] = [...upstream.questions.keys()] as [string];
+      const [next] = [...upstream.pendingReads.keys()] as [string];
       upstream.answer(next, EPOCH, publicationsOf(next, 100, 100));
       await undefined;
     }

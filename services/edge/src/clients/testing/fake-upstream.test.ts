@@ -73,7 +73,7 @@ class PlayedUpstream implements FeedUnderTest {
   async news(): Promise<readonly string[]> {
     await nextTurn();
     if (!this.#isLinked) this.#refuseWaiting();
-    for (const [channel, from] of [...this.#upstream.questions]) this.#answer(channel, from);
+    for (const [channel, from] of [...this.#upstream.pendingReads]) this.#answer(channel, from);
     for (const channel of [...this.#upstream.ends.keys()]) {
       this.#upstream.answerEnd(channel, this.#isLinked ? undefined : 'unavailable');
     }

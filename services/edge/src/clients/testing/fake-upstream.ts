@@ -21,7 +21,7 @@ export class FakeUpstream implements Feed {
   /** Every call, as `+channel`, `-channel`, `?channel from` or `?channel end`. */
   readonly calls: string[] = [];
   /** The first offset of each pending read, by channel. */
-  readonly questions = new Map<string, number>();
+  readonly pendingReads = new Map<string, number>();
   readonly #onAnswer = new Map<string, (answer: HistoryAnswer) => void>();
   /** Requests to confirm a channel's end that are not answered. */
   readonly ends = new Map<string, ((code: ErrorCode | undefined) => void)[]>();
@@ -56,7 +56,7 @@ export class FakeUpstream implements Feed {
     this.calls.push(`-${channel}`);
     if (!this.wanted.delete(channel)) throw new Error(`${channel} is dropped undeclared`);
     this.#acknowledged.delete(channel);
-    this.questions.delete(channel);
+    this.pendingReads.delete(channel);
     this.ends.delete(channel);
   }
 
@@ -68,8 +68,8 @@ export class FakeUpstream implements Feed {
   readHistory(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void {
     this.calls.push(`?${channel} ${from}`);
     if (!this.#acknowledged.has(channel)) throw new Error(`${channel} is not acknowledged`);
-    if (this.questions.has(channel)) throw new Error(`${channel} is read twice at once`);
-    this.questions.set(channel, from);
+    if (this.pendingReads.has(channel)) throw new Error(`${channel} is read twice at once`);
+    this.pendingReads.set(channel, from);
     this.#onAnswer.set(channel, onAnswer);
   }
 
@@ -95,7 +95,7 @@ export class FakeUpstream implements Feed {
     code?: ErrorCode,
     gaps: readonly Hole[] = [],
   ): number {
-    const from = this.questions.get(channel);
+    const from = this.pendingReads.get(channel);
     if (from === undefined) throw new Error(`no read of ${channel} is pending`);
     const wire = this.#acknowledged.get(channel);
     const past = publications.map((publication) => ({ ...publication, wire }));
@@ -105,7 +105,7 @@ export class FakeUpstream implements Feed {
   }
 
   answerWith(answer: HistoryAnswer): void {
-    this.questions.delete(answer.channel);
+    this.pendingReads.delete(answer.channel);
     this.#onAnswer.get(answer.channel)?.(answer);
   }
 
@@ -127,7 +127,7 @@ export class FakeUpstream implements Feed {
     for (const channel of channels) {
       this.wanted.delete(channel);
       this.#acknowledged.delete(channel);
-      this.questions.delete(channel);
+      this.pendingReads.delete(channel);
       this.ends.delete(channel);
     }
     this.listener.onRefused(channels, code);

@@ -91,11 +91,11 @@ export class FanOutServer implements AsyncDisposable {
       addressOf: ({ socket }) => socket.remoteAddress ?? '',
       excess: () => undefined,
       refusal: () => this.refusal,
-      admitted: (webSocket, socket, handshake) => {
+      onAdmitted: (webSocket, socket, handshake) => {
         this.sockets.push(socket);
         this.fanOut.open(webSocket, socket, handshake);
       },
-      rejected: (code) => this.handshakesRefused.push(code),
+      onRejected: (code) => this.handshakesRefused.push(code),
     });
   }
 

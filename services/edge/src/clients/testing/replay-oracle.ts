@@ -25,7 +25,7 @@ export class ReplayOracle {
   #seq = 0;
   replayed = 0;
   /** Gaps in replays. */
-  pierced = 0;
+  gapsInReplays = 0;
   lost = 0;
   recovered = 0;
   /** The reasons of replays that were not recovered. */
@@ -47,19 +47,19 @@ export class ReplayOracle {
     return { epoch: known.epoch, offset: (known.next ?? known.promised + 1) - 1 };
   }
 
-  receive(message: Received): void {
+  check(message: Received): void {
     const { type, channel = '' } = message;
-    if (type === undefined) this.#published(channel, message);
-    else if (type === 'gap') this.#gap(channel, message);
-    else if (type === 'resync') this.#resync(channel, message);
+    if (type === undefined) this.#checkPublication(channel, message);
+    else if (type === 'gap') this.#checkGap(channel, message);
+    else if (type === 'resync') this.#checkResync(channel, message);
     else if (type === 'subscribed') {
-      for (const one of message.channels as Received[]) this.#answer(Number(message.id), one);
+      for (const one of message.channels as Received[]) this.#checkAnswer(Number(message.id), one);
     } else if (type === 'unsubscribed') {
       for (const name of message.channels as string[]) this.#known.delete(name);
     }
   }
 
-  #answer(id: number, { channel = '', offset = 0, ...answer }: Received): void {
+  #checkAnswer(id: number, { channel = '', offset = 0, ...answer }: Received): void {
     if (this.#known.has(channel)) return;
     const epoch = String(answer.epoch);
     const replayed = Number(answer.replayed ?? 0);
@@ -76,7 +76,7 @@ export class ReplayOracle {
     this.#known.set(channel, { epoch, next, promised: offset, left: replayed });
   }
 
-  #published(channel: string, { seq = 0, offset = 0, data }: Received): void {
+  #checkPublication(channel: string, { seq = 0, offset = 0, data }: Received): void {
     const known = this.#of(channel);
     if (seq <= this.#seq) throw new Error(`seq ${seq} after ${this.#seq}`);
     this.#seq = seq;
@@ -87,13 +87,13 @@ export class ReplayOracle {
     else equal('what is left of the replay', known.left, 0);
   }
 
-  #gap(channel: string, { epoch, from, to, lost }: Received): void {
+  #checkGap(channel: string, { epoch, from, to, lost }: Received): void {
     const known = this.#of(channel);
     equal('the epoch of a gap', known.epoch, epoch);
     equal('the beginning of a gap', this.#nextOf(known, Number(from)), from);
     equal('the number of a gap', Number(to) - Number(from) + 1, lost);
     if (Number(from) <= known.promised) {
-      this.pierced += 1;
+      this.gapsInReplays += 1;
       for (let offset = Number(from); offset <= Number(to); offset += 1) {
         if (this.#undeliverable.has(`${epoch} ${offset}`)) continue;
         throw new Error(`${offset} was promised, and is lost`);
@@ -104,7 +104,7 @@ export class ReplayOracle {
     known.next = Number(to) + 1;
   }
 
-  #resync(channel: string, { epoch, offset = 0 }: Received): void {
+  #checkResync(channel: string, { epoch, offset = 0 }: Received): void {
     const known = this.#of(channel);
     const end = this.#ends.get(known.epoch) ?? 0;
     equal('what came of an epoch that is over', this.#nextOf(known, end + 1), end + 1);

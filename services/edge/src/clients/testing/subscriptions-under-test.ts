@@ -77,7 +77,7 @@ export function setUpFull() {
     const channels = [{ channel: name, since, history: undefined }];
     subscriptions.subscribe(client.connection, { ...request(name, []), channels }, 0);
     upstream.acknowledge([name], position);
-    if (upstream.questions.has(name)) upstream.answer(name, EPOCH, big);
+    if (upstream.pendingReads.has(name)) upstream.answer(name, EPOCH, big);
   }
   return all;
 }

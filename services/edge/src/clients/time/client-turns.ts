@@ -1,5 +1,5 @@
 import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
-import { type Dated, DueTimes } from './due-times.ts';
+import { DueTimes, type HasDueSlot } from './due-times.ts';
 import { endOfBudget } from './turn-budget.ts';
 
 /** What a worker does by the clock. */
@@ -21,7 +21,7 @@ export interface TimedWork<T> {
  * Serves the clients of a worker when they are due. A turn of the event loop does as much as its budget allows; the next one
  * continues. The owner must end it by {@link stop}.
  */
-export class ClientTurns<T extends Dated> {
+export class ClientTurns<T extends HasDueSlot> {
   readonly time = new AttendedTime(performance.now());
   readonly #work: TimedWork<T>;
   readonly #due = new DueTimes<T>();
@@ -53,9 +53,9 @@ export class ClientTurns<T extends Dated> {
   serveDue(): void {
     if (this.#nextServe !== undefined || this.#isStopped) return;
     const until = endOfBudget();
-    const goesOn =
+    const isUnfinished =
       this.#work.serveFirst(until) || this.#due.serveSome(this.time.beat, this.#serve, until);
-    if (!goesOn) return;
+    if (!isUnfinished) return;
     this.#nextServe = setImmediate(() => {
       this.#nextServe = undefined;
       this.serveDue();

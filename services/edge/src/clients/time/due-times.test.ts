@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Dated, DueTimes } from './due-times.ts';
+import { DueTimes, type HasDueSlot } from './due-times.ts';
 
 const AT_ONCE = Number.NEGATIVE_INFINITY;
 const WITHOUT_LIMIT = Number.POSITIVE_INFINITY;
 
-class Member implements Dated {
+class Member implements HasDueSlot {
   dueSlot = 0;
   served = 0;
 }
@@ -72,7 +72,7 @@ describe('DueTimes', () => {
     );
     expect([first.served, second.served, third.served]).toEqual([1, 0, 1]);
     const added = addMany(due, 2);
-    expect(new Set(added.map(({ dueSlot: dueNumber }) => dueNumber))).toEqual(new Set([0, 1]));
+    expect(new Set(added.map(({ dueSlot }) => dueSlot))).toEqual(new Set([0, 1]));
   });
 
   it('forgets connections that were removed', () => {

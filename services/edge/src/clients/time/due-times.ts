@@ -1,7 +1,7 @@
 import { NEVER } from './attended-time.ts';
 
 /** A member of {@link DueTimes}, which alone sets the slot. */
-export interface Dated {
+export interface HasDueSlot {
   dueSlot: number;
 }
 
@@ -11,7 +11,7 @@ const MIN_SLOTS = 64;
  * When each member is due next, in beats. The beats lie side by side in memory: a pass over 14,000 takes 10 µs, and touches
  * no member that is not due.
  */
-export class DueTimes<T extends Dated> {
+export class DueTimes<T extends HasDueSlot> {
   readonly #members: (T | undefined)[] = [];
   readonly #free: number[] = [];
   #beats = new Float64Array(MIN_SLOTS).fill(NEVER);

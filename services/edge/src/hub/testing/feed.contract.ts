@@ -200,7 +200,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
     });
   });
 
-  describe(`${name}: a question about the past`, () => {
+  describe(`${name}: a request for the past`, () => {
     it('is answered once its call has returned, up to what was published before', async () => {
       await hold(under, 'a');
       under.publish('a', 2);
@@ -223,7 +223,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
         if (event === 'published') last += 1;
         expect(newest, line).toBeLessThanOrEqual(last);
         if (event === 'published') expect(newest).toBe(last);
-        else expect(newest, 'all until the question').toBeGreaterThanOrEqual(5);
+        else expect(newest, 'all until the request').toBeGreaterThanOrEqual(5);
       }
       expect(last).toBe(7);
     });
@@ -300,7 +300,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       ]);
     });
 
-    it('answers each question about the end, with a code', async () => {
+    it('answers each request for the end, with a code', async () => {
       await hold(under, 'a');
       under.confirmEnd('a');
       under.cutOff();

@@ -272,7 +272,7 @@ function recordFeed(feed: HubFeed, worker: RecordingWorker): RecordedFeed {
   };
 }
 
-/** More turns of the event loop than a read takes, from the question to the effect of its answer. */
+/** More turns of the event loop than a read takes, from its request to the effect of its answer. */
 const TURNS = 4;
 
 /** Lets the hub finish its reads, and give the answers that it gives only after a call has returned. */

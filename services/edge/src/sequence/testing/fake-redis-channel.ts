@@ -74,7 +74,7 @@ export class FakeRedisChannel {
   }
 
   /** Removes one publication from the history. */
-  pierce(fromEnd: number): void {
+  removeEntry(fromEnd: number): void {
     const { log } = this.#state;
     this.#become({ ...this.#state, log: log.filter((_, i) => i !== log.length - 1 - fromEnd) });
   }

@@ -17,7 +17,7 @@ interface Operation {
   answer: (() => void) | undefined;
 }
 
-/** More rounds of questions and answers than a sequence needs to come to rest. */
+/** More rounds of requests and answers than a sequence needs to come to rest. */
 const ROUNDS = 100;
 
 export interface WorldSettings {
@@ -44,7 +44,7 @@ export class SequenceWorld {
   /** The server that the other connection still leads to after a failover. */
   #oldServer: FakeRedisChannel | undefined;
   #onLink: OnLink[] = [];
-  #question: 'none' | 'sent' | 'executed' = 'none';
+  #request: 'none' | 'sent' | 'executed' = 'none';
   /** What the sequence returned last. */
   #action: SequenceAction = { kind: 'read-position', isStale: false };
   #operation: Operation | undefined;
@@ -96,8 +96,8 @@ export class SequenceWorld {
     this.#redis.trim(kept);
   }
 
-  pierce(fromEnd: number): void {
-    this.#redis.pierce(fromEnd);
+  removeEntry(fromEnd: number): void {
+    this.#redis.removeEntry(fromEnd);
   }
 
   loseLink(): void {
@@ -105,9 +105,9 @@ export class SequenceWorld {
     this.#isUp = false;
     this.#isRelinked = false;
     this.#onLink = [];
-    this.#question = 'none';
+    this.#request = 'none';
     this.oracle.linkLost();
-    this.#action = this.sequence.unlinked();
+    this.#action = this.sequence.unlink();
   }
 
   /** A replica takes over. @param staysBehind whether the other connection does not notice yet. */
@@ -134,7 +134,7 @@ export class SequenceWorld {
     if (!this.#isUp || this.#isRelinked) return;
     this.#isRelinked = true;
     this.#operation = undefined;
-    this.#action = this.sequence.relinked(this.#isSameServer);
+    this.#action = this.sequence.relink(this.#isSameServer);
     this.#isSameServer = true;
   }
 
@@ -144,16 +144,16 @@ export class SequenceWorld {
 
   // The owner's steps.
 
-  /** Asks even when the position is not needed any more: the question may have waited for its turn. */
+  /** Asks even when the position is not needed any more: the request may have waited for its turn. */
   ask(): void {
-    if (!this.#isUp || this.#question !== 'none') return;
-    this.sequence.positionAsked(this.#now);
-    this.#question = 'sent';
+    if (!this.#isUp || this.#request !== 'none') return;
+    this.sequence.beginPositionRead(this.#now);
+    this.#request = 'sent';
   }
 
-  executeQuestion(): void {
-    if (this.#question !== 'sent') return;
-    this.#question = 'executed';
+  executeRequest(): void {
+    if (this.#request !== 'sent') return;
+    this.#request = 'executed';
     this.#onLink.push({ kind: 'position', position: this.#redis.position });
   }
 
@@ -163,14 +163,14 @@ export class SequenceWorld {
     for (const item of chunk) {
       if (item.kind === 'position') continue;
       this.oracle.arrived(item.message);
-      this.#action = this.sequence.receive(item.message);
+      this.#action = this.sequence.deliverOrHold(item.message);
     }
     for (const item of chunk) {
       if (item.kind === 'message') continue;
-      this.#question = 'none';
+      this.#request = 'none';
       const isNew = !this.oracle.isReady;
       if (isNew) this.oracle.began(item.position);
-      this.#action = this.sequence.positionRead(item.position);
+      this.#action = this.sequence.applyPosition(item.position);
     }
   }
 
@@ -179,7 +179,7 @@ export class SequenceWorld {
     if (this.#operation !== undefined || this.#oldServer !== undefined) return;
     if (action.kind === 'start-epoch') {
       const answer = (): void => {
-        this.#action = this.sequence.epochStarted();
+        this.#action = this.sequence.locateNewEpoch();
       };
       const run = (): (() => void) => {
         this.#other.startEpoch(action.replaces);
@@ -191,7 +191,7 @@ export class SequenceWorld {
         const page = this.#other.read(action.from, this.#page);
         return () => {
           this.oracle.page = page;
-          this.#action = this.sequence.historyRead(page);
+          this.#action = this.sequence.applyHistory(page);
           this.oracle.page = undefined;
         };
       };
@@ -211,7 +211,7 @@ export class SequenceWorld {
   }
 
   refuseHistory(): void {
-    this.#action = this.sequence.historyUnavailable();
+    this.#action = this.sequence.abandonHistory();
   }
 
   check(): void {
@@ -222,7 +222,7 @@ export class SequenceWorld {
     this.#action = this.sequence.compare();
   }
 
-  /** Redis answers all questions, and the sequence comes to rest at Redis' position. */
+  /** Redis answers all requests, and the sequence comes to rest at Redis' position. */
   settle(): void {
     this.subscribe();
     this.relink();
@@ -238,7 +238,7 @@ export class SequenceWorld {
     this.compare();
     this.arrive(Number.POSITIVE_INFINITY);
     if (this.#action.kind === 'read-position') this.ask();
-    this.executeQuestion();
+    this.executeRequest();
     this.arrive(Number.POSITIVE_INFINITY);
     this.operate();
     this.executeOperation();
@@ -251,7 +251,7 @@ export class SequenceWorld {
   }
 
   get #isAtRest(): boolean {
-    const isIdle = this.#question === 'none' && this.#onLink.length === 0;
+    const isIdle = this.#request === 'none' && this.#onLink.length === 0;
     return this.#action.kind === 'nothing' && this.sequence.waiting === 0 && isIdle;
   }
 
