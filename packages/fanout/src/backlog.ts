@@ -10,18 +10,18 @@ import type { Publication } from './publication.ts';
 import type { PublicationLog } from './publication-log.ts';
 import { type Excerpt, firstOffsetOf, isHole, lastOffsetOf, type Replay } from './replay.ts';
 
-/** What a client was refused of one channel within one segment. */
+/** The publications of one channel that a client was refused within one segment. */
 interface Missed {
-  /** The log's number of the first. */
+  /** The log's number of the first of them. */
   readonly from: number;
   count: number;
   firstOffset: number;
   lastOffset: number;
-  /** Whether the client has left the channel since. Then it is neither given nor told of these. */
+  /** Whether the client has left the channel since. It is then neither sent these nor told of them. */
   isUnwanted: boolean;
 }
 
-/** What is left of a replay that was promised. */
+/** The part of a promised replay that the client has not been sent. */
 interface Promised {
   readonly kind: 'promise';
   readonly channel: string;
@@ -31,47 +31,48 @@ interface Promised {
   /** The index of the next item in the excerpt, and the index behind its last one. */
   nextIndex: number;
   readonly endIndex: number;
-  /** How many publications are left. */
+  /** How many publications the client has not been sent. */
   remaining: number;
+  /** Whether the excerpt was released: the client was sent all of it, or has left the channel. */
   isReleased: boolean;
 }
 
-/** A stretch of the log, and what the client gets or is told behind it. */
+/** A stretch of the log, and the replay or the notice that follows it. */
 interface Segment {
   /** What the client was refused in it, by channel. */
   readonly missed: Map<string, Missed>;
   /** The log's number behind its last publication; infinite for the last segment. */
   until: number;
-  /** Undefined when the segment is followed by another stretch of the log. */
+  /** Undefined if another stretch of the log follows. */
   after: Promised | { readonly kind: 'notice'; notice: Notice } | undefined;
 }
 
 /**
- * The most notices that one backlog keeps between publications. Otherwise a client that reads nothing, and whose channels have one
- * gap after the other, would gather them without end.
+ * The most notices that one backlog keeps between publications. Without a bound they would pile up for a client that reads
+ * nothing and whose channels have one gap after the other.
  */
 const MOST_NOTICES = 128;
 
 /**
- * What a client is owed that did not go straight into its queue, in order: publications that it was refused, which are
- * read from the worker's log; replays that it was promised, which are held for it; and the notices between them. The backlog
- * knows which publication is next. Where the log has moved on, it knows what the client will never get of each channel.
+ * What a client is owed and its queue does not hold, in order: publications that the queue refused, which are read from the
+ * worker's log; replays that were promised, which are held for the client; and the notices between them. The backlog knows
+ * which publication is next. If the log has dropped some of them, it knows which ones the client has lost.
  *
- * Until {@link isOver}, every publication that is offered to the client must be refused and counted here. So what it is owed
- * is one unbroken stretch of its sequence numbers.
+ * Until {@link isOver}, the queue must refuse every publication, and its owner must count it here. So what the client is owed
+ * is one unbroken range of its sequence numbers.
  */
 export class Backlog {
   readonly #publicationLog: PublicationLog;
   /** In order; at least one. */
   readonly #segments: Segment[] = [newSegment()];
-  /** What is already lost. The client is told of it before all segments. */
+  /** What is lost already. The client must be told of it before anything of the segments. */
   #lost: Losses | undefined;
   /** The log's number of the publication to look at next. */
   #cursor: number;
   #owed = 0;
   #notices = 0;
   #promises = 0;
-  /** The epochs of its channels when the last publication was offered; see {@link close}. */
+  /** The epochs of the client's channels when the last publication was offered; see {@link close}. */
   #epochs: ReadonlyMap<string, string | undefined> | undefined;
 
   /** Begins with the latest publication of the log. Its owner must call {@link end}. */
@@ -81,12 +82,12 @@ export class Backlog {
     this.#cursor = publicationLog.next - 1;
   }
 
-  /** Whether the client is no longer owed anything, and has been told everything. */
+  /** Whether the client is owed nothing any more, neither publications nor notices. */
   get isOver(): boolean {
     return this.#lost === undefined && this.#segments.length === 1 && this.#last.missed.size === 0;
   }
 
-  /** How many publications took sequence numbers of the client without the client having got or been told of them. */
+  /** How many sequence numbers belong to publications that the client was neither sent nor told it lost. */
   get owed(): number {
     return this.#owed;
   }
@@ -96,7 +97,7 @@ export class Backlog {
     return this.#lost === undefined && this.#cursor >= this.#publicationLog.oldest;
   }
 
-  /** Whether the client was promised a replay that it has not got completely. */
+  /** Whether the client was promised a replay and was not sent all of it yet. */
   get owesReplay(): boolean {
     return this.#promises > 0;
   }
@@ -127,7 +128,7 @@ export class Backlog {
     missed.lastOffset = offset;
   }
 
-  /** Owes the client a replay, which takes as many of its sequence numbers as the replay has publications. */
+  /** Schedules a replay after all that is owed so far, and holds its excerpt. The caller reserves `count` sequence numbers. */
   scheduleReplay({ excerpt, from, firstIndex, endIndex, count }: Replay): void {
     excerpt.hold();
     this.#owed += count;
@@ -147,7 +148,7 @@ export class Backlog {
     });
   }
 
-  /** Tells the client this after all that it is owed so far. */
+  /** Schedules a notice after all that the client is owed so far. */
   defer(notice: Notice): void {
     if (this.#lost !== undefined && this.#segments.length === 1 && this.#last.missed.size === 0) {
       this.tellFirst(notice);
@@ -164,7 +165,7 @@ export class Backlog {
     this.#endSegment({ kind: 'notice', notice });
   }
 
-  /** Tells the client this before all that it is owed: it was due now, and the queue had no room for it. */
+  /** Schedules a notice before all that the client is owed: it was due now, but the queue had no room for it. */
   tellFirst(notice: Notice): void {
     this.#lost ??= new Losses();
     this.#lost.add(lossOfNotice(notice));
@@ -175,7 +176,7 @@ export class Backlog {
     return this.#lost?.has(channel) === true;
   }
 
-  /** Gives up everything that is owed so far: all of it is lost. */
+  /** Counts everything that is owed so far as lost. */
   abandon(): void {
     const lost = this.#lost ?? new Losses();
     for (const { missed, after } of this.#segments) {
@@ -190,9 +191,9 @@ export class Backlog {
   }
 
   /**
-   * The client will be offered nothing more. Whatever is appended to the log from now on is not owed.
+   * Ends what the client is owed with the log's latest publication: the client will be offered nothing more.
    *
-   * @param epochOf returns a channel's epoch. It is asked now, because the epoch may change before the client is told its losses.
+   * @param epochOf returns a channel's epoch. It is called now, because the epoch may change before the client is told its losses.
    */
   close(epochOf: (channel: string) => string | undefined): void {
     const channels = this.#segments.flatMap(({ missed, after }) => [
@@ -203,13 +204,13 @@ export class Backlog {
     if (this.#last.missed.size > 0) this.#endSegment(undefined);
   }
 
-  /** Ends it: lets go of all that is held for the client. Call it when the backlog is over, or the client gone. */
+  /** Releases all that is held for the client. Call it once the backlog is over or the client is gone. */
   end(): void {
     this.#forgetAll();
     this.#publicationLog.unfollow();
   }
 
-  /** The client no longer receives this channel, and does not get what it is owed of it. */
+  /** Drops what the client is owed of a channel that it no longer receives. */
   leave(channel: string): void {
     this.#lost?.drop(channel);
     for (const segment of this.#segments) {
@@ -223,14 +224,14 @@ export class Backlog {
         this.#notices -= 1;
       }
     }
-    // If the client comes back, what it is refused then must be apart from what it left behind.
+    // If the client comes back, its new refusals must not mix with those that it no longer wants.
     if (this.#last.missed.has(channel)) this.#endSegment(undefined);
     this.#dropFinished();
   }
 
   /**
-   * Returns what the client can no longer get, which counts as lost from now on, and the notice whose turn it is. Those of one
-   * channel are in the order of its offsets. Returns undefined when there is nothing to tell.
+   * Takes what the client can no longer get, which counts as lost from now on, and the notice that is due next. The losses of
+   * one channel are in the order of its offsets. Returns undefined if there is nothing to tell.
    */
   takeLosses(): readonly Loss[] | undefined {
     const losses = this.#withEpochs(this.#lost?.all ?? this.#takeDropped());
@@ -262,7 +263,7 @@ export class Backlog {
     return undefined;
   }
 
-  /** The client has got what {@link peek} returned. */
+  /** Records that the client was sent what {@link peek} returned. */
   shift(): void {
     this.#owed -= 1;
     const { missed, after } = this.#first;
@@ -301,7 +302,7 @@ export class Backlog {
     this.#segments.push(newSegment());
   }
 
-  /** Lets go of the excerpt for this client. The sequence numbers that are left of it stay taken. */
+  /** Releases the excerpt for this client. The sequence numbers of what was not sent stay reserved. */
   #release(promised: Promised): void {
     if (promised.isReleased) return;
     promised.isReleased = true;
@@ -309,7 +310,7 @@ export class Backlog {
     this.#promises -= 1;
   }
 
-  /** The client has got the next item. */
+  /** Moves past the item that the client was sent or told. */
   #advance(promised: Promised): void {
     promised.nextIndex += 1;
     if (promised.nextIndex === promised.endIndex) this.#release(promised);
@@ -324,7 +325,7 @@ export class Backlog {
     this.#owed = 0;
   }
 
-  /** Drops the first segments, as far as the client has had all of them. */
+  /** Drops the segments of which the client is owed nothing any more, from the first one on. */
   #dropFinished(): void {
     while (this.#segments.length > 1) {
       const { missed, until, after } = this.#first;
@@ -336,7 +337,7 @@ export class Backlog {
     }
   }
 
-  /** Takes what the log has dropped out of the first segment. */
+  /** Takes from the first segment what the log has dropped. */
   #takeDropped(): readonly Loss[] {
     const losses: Loss[] = [];
     const { missed, until } = this.#first;
@@ -357,7 +358,7 @@ export class Backlog {
     return losses;
   }
 
-  /** Takes the notice whose turn it is, or the hole in what was promised. */
+  /** Takes the notice or the hole of a promised replay that is due next. */
   #takeDue(): readonly Loss[] {
     const first = this.#first;
     const { missed, after } = first;
@@ -403,7 +404,7 @@ function newSegment(): Segment {
   return { missed: new Map(), until: Number.POSITIVE_INFINITY, after: undefined };
 }
 
-/** @param to the last offset that is lost; of no meaning when none of them has an offset. */
+/** @param to the last offset that is lost; ignored if none of the publications has an offset. */
 function lossOf(channel: string, { firstOffset }: Missed, count: number, to: number): Loss {
   const missing = missingPublications(count, firstOffset, to);
   return { channel, missing, epoch: undefined, reason: 'slow', frame: undefined };
@@ -416,7 +417,7 @@ function lossOfPromise({ channel, excerpt, from: least, nextIndex, endIndex }: P
   return { channel, missing, epoch: undefined, reason: 'trimmed', frame: undefined };
 }
 
-/** The loss that the next item of a promise is, if that is a hole. */
+/** The loss that the next item of a promise stands for; undefined if the item is a publication. */
 function lossOfHole({ channel, excerpt, from: least, nextIndex }: Promised): Loss | undefined {
   const item = excerpt.at(nextIndex);
   if (item === undefined || !isHole(item)) return undefined;

@@ -56,7 +56,7 @@ describe('deliver', () => {
     expect(round.refused).toBe(2);
   });
 
-  it('adds to a round that is not settled yet, and marks nobody dirty twice', () => {
+  it('adds to a round that has not been flushed yet, and marks nobody dirty twice', () => {
     const round = createDeliveryRound<Client>();
     const [one, other] = [client('one', 0, false), client('other', 0, false)];
     deliver(publication(), audienceOf([one]), queues, 0, round);

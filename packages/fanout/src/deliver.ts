@@ -10,11 +10,11 @@ export interface Subscriber extends QueueOwner {
 }
 
 /**
- * What a delivery left to do. The caller owns it, acts on it when {@link deliver} has returned, and empties the lists. The
- * delivery loop itself neither writes to a socket nor closes one.
+ * What a delivery leaves its caller to do. The caller owns it, acts on it once {@link deliver} has returned, and empties the lists.
+ * The delivery loop itself neither writes to a socket nor closes one.
  */
 export interface DeliveryRound<S> {
-  /** Something waits for these now. Flush them at the end of the turn of the event loop. */
+  /** Their queues were empty and hold something now. Flush them at the end of the turn of the event loop. */
   readonly dirty: S[];
   /** These are nearly full although their sockets take bytes. Flush them before the next publication. */
   readonly nearlyFull: S[];
@@ -22,7 +22,7 @@ export interface DeliveryRound<S> {
   readonly slow: S[];
   /** How many publications were refused so far. The caller may reset it. */
   refused: number;
-  /** Means something during a delivery only. */
+  /** Valid during a delivery only. */
   readonly outcomes: QueueOutcomes;
 }
 

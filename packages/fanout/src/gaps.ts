@@ -5,6 +5,7 @@ import { firstOffsetOf, type Hole, type HoleReason, type PastItem } from './repl
 export class Gaps {
   readonly #all: Hole[] = [];
 
+  /** In ascending order. Not a copy: it changes with the gaps. */
   get all(): readonly Hole[] {
     return this.#all;
   }
@@ -25,6 +26,7 @@ export class Gaps {
     if (this.#all.length > count) this.#all.splice(0, this.#all.length - count);
   }
 
+  /** Drops all gaps. */
   clear(): void {
     this.#all.length = 0;
   }

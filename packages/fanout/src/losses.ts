@@ -1,6 +1,6 @@
 import type { HoleReason } from './replay.ts';
 
-/** What a client misses at one point of a channel. */
+/** What a client misses between two publications of a channel. */
 export type Missing =
   /**
    * Publications with these offsets, both inclusive. `count` is how many, those without an offset among them included; it
@@ -19,28 +19,28 @@ export type Missing =
   /** No publication: the channel's epoch ends here. `epoch` is empty when the channel had none. */
   | { readonly kind: 'epoch-end'; readonly epoch: string };
 
-/** Something that a client must be told of one channel, in order: what it misses, or the end of an epoch. */
+/** What a client must be told between two publications of a channel: what it misses, or the end of an epoch. */
 export interface Loss {
   readonly channel: string;
   readonly missing: Missing;
-  /** The epoch of the offsets. Undefined is the epoch that the channel is in now; empty is none. */
+  /** The epoch of the offsets. Undefined stands for the channel's present epoch, the empty text for none. */
   readonly epoch: string | undefined;
-  /** Why: `slow` if they were refused, `trimmed` if they were promised as a replay, or the reason of a hole. */
+  /** `slow` if the queue refused them, `trimmed` if they were part of a promised replay, or the reason of a hole. */
   readonly reason: HoleReason;
-  /** The payload that tells it, where upstream told it. */
+  /** The payload of the control frame that tells it, if upstream reported the loss; else its teller must encode one. */
   readonly frame: Uint8Array | undefined;
 }
 
-/** What upstream told of a channel. It belongs between two publications of the channel. */
+/** A gap or the end of an epoch that upstream reported, in its place between two publications of the channel. */
 export interface Notice {
   readonly channel: string;
-  /** The payload that tells it; undefined if the notice was joined from several. */
+  /** The payload of the control frame that tells it; undefined if the notice was joined from several. */
   readonly frame: Uint8Array | undefined;
   readonly missing: Missing;
 }
 
 /**
- * Publications that are missing.
+ * Describes missing publications by their offsets if they have any, else by their count.
  *
  * @param count undefined when nobody knows how many.
  * @param from their first offset; 0 when they have none.
@@ -80,11 +80,16 @@ export function joinNotices(one: Notice, next: Notice): Notice | undefined {
 export class Losses {
   readonly #byChannel = new Map<string, Loss[]>();
 
+  /** Whether anything of this channel is lost. */
   has(channel: string): boolean {
     return this.#byChannel.has(channel);
   }
 
-  /** @param loss of the present epoch, or the end of one: then the losses before it belong to the epoch that ends. */
+  /**
+   * Appends a loss to those of its channel.
+   *
+   * @param loss If it ends an epoch, the losses before it belong to that epoch.
+   */
   add(loss: Loss): void {
     const { channel, epoch } = loss;
     const list = this.#byChannel.get(channel) ?? [];
@@ -98,10 +103,12 @@ export class Losses {
     );
   }
 
+  /** Drops the losses of a channel. */
   drop(channel: string): void {
     this.#byChannel.delete(channel);
   }
 
+  /** All losses, channel by channel. The caller owns the array. */
   get all(): readonly Loss[] {
     return [...this.#byChannel.values()].flat();
   }

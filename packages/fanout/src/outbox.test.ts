@@ -143,7 +143,7 @@ describe('a loss', () => {
 });
 
 describe('a verdict', () => {
-  it('is first for what waits alone and queued behind others', () => {
+  it('is wasIdle when nothing waited before, and queued behind others', () => {
     const outbox = outboxWith({});
     expect(offerMany(outbox, 2)).toEqual(['wasIdle', 'queued']);
     shiftMany(outbox, 2);

@@ -9,32 +9,32 @@ import { hasStruckOut, lagsTooLong, type Pace, type SlowPolicy } from './slow-po
 
 /**
  * What the caller of an offer must do with a publication or a control frame that it offered:
- * - `queued`: nothing. It waits behind others.
- * - `wasIdle`: it waits, and nothing did before. Flush the client at the end of the turn.
+ * - `queued`: nothing. It waits behind other entries.
+ * - `wasIdle`: it waits, and the queue was empty before. Flush the client at the end of the turn.
  * - `nearlyFull`: it waits, and the next one may find no room although the socket takes bytes. Flush now.
  * - `refused`: nothing. There was no room, because the socket does not take bytes. The loss is remembered.
- * - `slow`: it was refused as well. Disconnect the client.
+ * - `slow`: it was refused too, and once too often. Disconnect the client.
  */
 export type OutboxVerdict = 'queued' | 'wasIdle' | 'nearlyFull' | 'refused' | 'slow';
 
-/** What one client is sent of a publication, behind its number. */
+/** Returns what one client is sent of a publication after its `seq`. Clients may share the result. */
 export type BodyOf = (publication: Publication) => Uint8Array;
 
 const sharedBody: BodyOf = ({ body }) => body;
 
 /**
- * How many publications of the log one {@link Outbox.catchUp} looks at. Most of them may be of channels that this client does
- * not receive, so without a bound one client that is far behind would hold up the others.
+ * How many publications of the log one {@link Outbox.catchUp} examines. Most of them may be of channels that this client does
+ * not receive. Without a bound, one client that is far behind would hold up the others.
  */
 const CATCH_UP_LOOKS = 4_096;
 
 /**
  * What one client must still be sent, in order: references to shared publications in a bounded number of slots, and
- * control frames between them. The part that a delivery needs is its queue, among the {@link SendQueues} of the worker. This is
- * the rest.
+ * control frames between them. A delivery needs only the client's queue, which is among the {@link SendQueues} of the worker.
+ * The outbox has the rest.
  *
- * Every publication takes the client's next `seq` when it is offered, even when it is refused. After a refusal all further
- * publications are refused, and remembered as a point in the worker's log, until the client has been given what it missed
+ * Every publication takes the client's next `seq` when it is offered, even if it is refused. After a refusal all further
+ * publications are refused too, and remembered by their numbers in the worker's log, until the client was sent what it missed
  * ({@link catchUp}). What the log no longer holds is a hole in `seq`. The client is told of it once, before the next publication
  * of its channel ({@link takeLosses}).
  */
@@ -42,7 +42,7 @@ export class Outbox {
   readonly #queues: SendQueues;
   #queueId: number;
   #backlog: Backlog | undefined;
-  /** Whether it was late and spared since it last kept up. */
+  /** Whether {@link isLate} has spared the client since it last kept up. */
   #isSpared = false;
   readonly #policy: SlowPolicy;
   readonly #bodyOf: BodyOf;
@@ -54,7 +54,7 @@ export class Outbox {
    *
    * @param queues of all outboxes of the worker.
    * @param publicationLog of the worker. It must hold each publication before the publication is offered.
-   * @param bodyOf what this client is sent of a publication in the log or in a replay; the publication's body by default.
+   * @param bodyOf for publications of the log or of a replay; returns the publication's own body by default.
    */
   constructor(
     queues: SendQueues,
@@ -103,7 +103,7 @@ export class Outbox {
     return this.#queues.bytes(this.#queueId);
   }
 
-  /** Whether the client was neither given nor told of some of the publications that it was refused. */
+  /** Whether the client is owed publications or notices that its queue does not hold. All publications are refused meanwhile. */
   get isBehind(): boolean {
     return this.#backlog !== undefined;
   }
@@ -126,7 +126,8 @@ export class Outbox {
   }
 
   /**
-   * Remembers that its queue refused a publication, which must be the latest in the log. Returns `slow` when that was once too often.
+   * Remembers that the queue refused a publication, which must be the latest in the log. Returns `slow` if the client must be
+   * disconnected for it.
    *
    * @param now ms on the clock that all calls share.
    */
@@ -140,8 +141,8 @@ export class Outbox {
   }
 
   /**
-   * Queues a control frame, in order with the publications but in slots of its own. Returns `slow` when there is no room for
-   * the frame: the client asks faster than it reads the answers.
+   * Queues a control frame, in order with the publications but in slots of its own. Returns `slow` if there is no room for
+   * the frame: the client sends requests faster than it reads the answers.
    */
   offerControl(frame: Uint8Array): Exclude<OutboxVerdict, 'refused'> {
     const { controls, controlBytes } = this.#queues.limits;
@@ -153,16 +154,16 @@ export class Outbox {
   }
 
   /**
-   * Keeps a notice behind all that the client was refused or promised, until {@link takeLosses} returns it. Whatever is
-   * offered from now on is refused until then.
+   * Keeps a notice behind all that the client is owed, until {@link takeLosses} returns it. All publications that are offered
+   * until then are refused.
    */
   defer(notice: Notice): void {
     this.#fallBehind().defer(notice);
   }
 
   /**
-   * Queues a notice now, as {@link offerControl} does. When there is no room for it, it is kept, and {@link takeLosses} returns
-   * it before all that the client is owed. Whatever follows of its channel stays behind it.
+   * Queues a notice now, as {@link offerControl} does. If there is no room for it, it is kept: {@link takeLosses} returns it
+   * before all that the client is owed, and nothing of its channel overtakes it.
    */
   offerNotice(
     notice: Notice & { readonly frame: Uint8Array },
@@ -175,7 +176,7 @@ export class Outbox {
   }
 
   /**
-   * Promises a replay. It reserves the client's next sequence numbers, is held for the client, and {@link catchUp} queues it
+   * Promises a replay: reserves the client's next sequence numbers for it and holds its excerpt. {@link catchUp} queues it
    * before anything that is offered from now on. The caller must flush.
    */
   replay(replay: Replay): void {
@@ -183,12 +184,12 @@ export class Outbox {
     this.#queues.reserveSequences(this.#queueId, replay.count);
   }
 
-  /** The client no longer receives a channel, and is never given what it was refused of it. */
+  /** Drops what the client is owed of a channel that it no longer receives. What is queued is still sent. */
   leave(channel: string): void {
     this.#backlog?.leave(channel);
   }
 
-  /** Nothing more will be offered; see {@link Backlog.close}. */
+  /** Ends what the client is owed: nothing more will be offered. See {@link Backlog.close}. */
   close(epochOf: (channel: string) => string | undefined): void {
     this.#backlog?.close(epochOf);
   }
@@ -199,17 +200,17 @@ export class Outbox {
     return !this.isBehind && this.depth < slots && this.bytes + bytes <= mostBytes;
   }
 
-  /** Whether the publication that took this `seq` may still wait. 0 stands for none. */
+  /** Whether the publication that took this `seq` may still wait. False for 0, which stands for none. */
   mayHold(sequence: number): boolean {
     return sequence > 0 && (this.isBehind || this.depth > this.lastSequence - sequence);
   }
 
-  /** Whether the client was promised a replay that is not all queued yet. */
+  /** Whether the client was promised a replay of which some is not queued yet. */
   get owesReplay(): boolean {
     return this.#backlog?.owesReplay === true;
   }
 
-  /** Whether the client was neither given nor told of some publications of this channel that it was refused. */
+  /** Whether the client is owed publications or notices of this channel that its queue does not hold. */
   misses(channel: string): boolean {
     return this.#backlog?.misses(channel) === true;
   }
@@ -231,9 +232,9 @@ export class Outbox {
   }
 
   /**
-   * Returns what was lost since the last call, once there is room to go on. The caller must queue a `gap` for each loss, in
-   * order, before it does anything else. Returns undefined when nothing was lost, when the log still holds all of it, or
-   * when there is no room yet.
+   * Takes what was lost since the last call, once half of the room is free. The caller must queue a `gap` for each loss, in
+   * order, before it does anything else. Returns undefined if nothing was lost, if the log still holds all of it, or
+   * if there is no room yet.
    */
   takeLosses(): readonly Loss[] | undefined {
     if (this.#backlog === undefined || !this.#isHalfFree()) return undefined;
@@ -243,9 +244,9 @@ export class Outbox {
   }
 
   /**
-   * Queues refused publications that the log still holds, once there is room, each under the `seq` that it took when it was
-   * refused. Call it after the gaps of {@link takeLosses} were queued. Returns how many it queued; there may be more while
-   * {@link isBehind}.
+   * Queues refused publications that the log still holds, once half of the room is free, each under the `seq` that it took when
+   * it was refused. Call it after the gaps of {@link takeLosses} were queued. Returns how many it queued; there may be more
+   * while {@link isBehind}.
    */
   catchUp(): number {
     const backlog = this.#backlog;
@@ -267,9 +268,11 @@ export class Outbox {
   }
 
   /**
-   * Whether publications have waited too long. A client that is late but has lost nothing yet is spared once, until it keeps up:
-   * it is told what it missed instead of being given it, and continues from there. A client that was promised a replay is not
-   * spared: it gets what it was promised, or its connection ends.
+   * Whether publications have waited too long, so that the client must be disconnected. A client that is late but has lost
+   * nothing yet is spared once until it keeps up again: it is told what it missed instead of being sent it, and continues from
+   * there. A client that was promised a replay is not spared: it gets what it was promised, or its connection ends.
+   *
+   * @param now ms on the clock that all calls share.
    */
   isLate(now: number): boolean {
     const behindSince = this.#queues.behindSince(this.#queueId);
@@ -281,7 +284,7 @@ export class Outbox {
     return false;
   }
 
-  /** Forgets all that waits. */
+  /** Drops all that waits and all that is owed. */
   clear(): void {
     this.#forgetBacklog();
     this.#queues.clear(this.#queueId);
@@ -289,7 +292,7 @@ export class Outbox {
     this.#keepsUp();
   }
 
-  /** Forgets all that waits, for good. Nothing may be offered from now on. */
+  /** Drops all that waits and all that is owed, and gives up the queue. Nothing may be offered from now on. */
   end(): void {
     this.#forgetBacklog();
     this.#queueId = this.#queues.removeQueue(this.#queueId);
@@ -312,14 +315,14 @@ export class Outbox {
     return this.depth <= slots / 2 && this.bytes <= bytes / 2 && this.#controls <= controls / 2;
   }
 
-  /** Whatever is offered from now on is refused, until the backlog is over. */
+  /** Makes the queue refuse every publication until the backlog is over. */
   #fallBehind(): Backlog {
     this.#queues.setBehind(this.#queueId, true);
     this.#backlog ??= new Backlog(this.#publicationLog);
     return this.#backlog;
   }
 
-  /** Ends the backlog when nothing of it is left. Whatever is offered from then on is queued again. */
+  /** Ends the backlog if it is over. Publications are queued again from then on. */
   #endBacklogWhenOver(): void {
     if (this.#backlog?.isOver !== true) return;
     this.#backlog.end();

@@ -3,10 +3,10 @@ import type { Publication } from './publication.ts';
 /** What a publication costs besides its body, in bytes: three objects and a slot. So tiny publications are bounded too. */
 const ENTRY_BYTES = 256;
 
-/** The least that the slot of a dropped publication costs, in bytes: the array of slots may be half empty. */
+/** The least that the slot of a dropped publication counts, in bytes: the array of slots may be half empty. */
 const LEAST_HOLE_BYTES = 16;
 
-/** The most slots of a log of any size: enough for 1 GiB of publications. A longer array takes long to grow. */
+/** The most slots of a log of any size: enough for 1 GiB of publications. A longer array would take long to grow. */
 const MOST_SLOTS = 4_194_304;
 const LEAST_CAPACITY = 64;
 
@@ -24,26 +24,26 @@ interface Numbers {
 const COMPACT_AFTER = 1_024;
 
 /**
- * The latest publications of a worker over all channels, as references. A slow client is given what it was refused from
- * here once its socket drains, so nothing is copied for it. The log is bounded in bytes: the oldest publications make room for the
- * newest. Publications are numbered from 0, in the order in which they were appended.
+ * The latest publications of a worker over all channels, as references. Once the socket of a slow client drains, the client is
+ * sent from here what its queue refused, so nothing is copied for it. The log is bounded in bytes: the oldest publications make
+ * room for the newest. Publications are numbered from 0, in the order in which they were appended.
  *
- * Only a client that is behind can ask for a publication without an offset. While no client is, such a publication is
- * dropped as soon as the next one comes. Otherwise twenty thousand a second would grow old in V8's heap for nothing, and
- * every collection of that heap stops the worker for tens of ms.
+ * Only a client that is behind needs a publication without an offset. While no client is, the log drops such a publication
+ * as soon as the next one comes. Otherwise 20,000 of them a second would reach V8's old generation for nothing, and every
+ * collection of that generation stops the worker for tens of ms.
  */
 export class PublicationLog {
   readonly #maxBytes: number;
   readonly #holeBytes: number;
   /** A ring buffer whose length is a power of two. Publication n is at the index `n & (length - 1)`. */
   #entries: (Publication | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
-  /** The numbers of the publications that it holds of each channel, except one that is passing. */
+  /** The numbers of the publications that it holds of each channel, except that of one that is passing. */
   readonly #numbers = new Map<string, Numbers>();
   #oldest = 0;
   #next = 0;
   #bytes = 0;
   #followers = 0;
-  /** Whether the latest publication is dropped when the next one comes, unless someone follows the log by then. */
+  /** Whether the next publication drops the latest one, unless someone follows the log by then. */
   #isPassing = false;
 
   /** @param maxBytes what it may hold, bodies and bookkeeping together. A log of 0 bytes keeps nothing. */
@@ -52,7 +52,7 @@ export class PublicationLog {
     this.#holeBytes = Math.max(LEAST_HOLE_BYTES, Math.ceil(maxBytes / MOST_SLOTS));
   }
 
-  /** It holds no publication with a lower number. Equals {@link next} when it holds none. */
+  /** The number of the oldest publication that it holds, or {@link next} if it holds none. */
   get oldest(): number {
     return this.#oldest;
   }
@@ -72,7 +72,7 @@ export class PublicationLog {
     return this.#maxBytes;
   }
 
-  /** From now on someone may ask for the latest publication and for all that follow, until {@link unfollow}. */
+  /** Keeps the latest publication and all that follow, as far as they fit, for one more reader until {@link unfollow}. */
   follow(): void {
     this.#followers += 1;
     if (!this.#isPassing) return;
@@ -98,15 +98,16 @@ export class PublicationLog {
     while (this.#bytes > this.#maxBytes) this.#dropOldest();
   }
 
-  /** The publication with this number; undefined if it is no longer held, or not yet. */
+  /** The publication with this number; undefined if the log holds it no longer, or not yet. */
   at(number: number): Publication | undefined {
     if (number < this.#oldest || number >= this.#next) return undefined;
     return this.#entries[number & (this.#entries.length - 1)];
   }
 
   /**
-   * How many publications of a channel it holds with numbers from `from` on that are less than `until`. Only while someone
-   * follows the log does this count a latest publication without an offset, and do {@link first} and {@link fromEnd} find it.
+   * How many publications of a channel it holds whose numbers are at least `from` and less than `until`. If the latest
+   * publication has no offset, it is counted here, and found by {@link first} and {@link fromEnd}, only while someone follows
+   * the log.
    */
   count(channel: string, from: number, until: number): number {
     const numbers = this.#numbers.get(channel);
@@ -121,7 +122,7 @@ export class PublicationLog {
   }
 
   /**
-   * The number of a channel's latest publication, or of an earlier one; undefined if it does not hold it.
+   * The number of a channel's latest publication, or of an earlier one; undefined if the log does not hold that one.
    *
    * @param before how many publications of the channel came after it.
    */
@@ -133,8 +134,8 @@ export class PublicationLog {
   }
 
   /**
-   * Drops some of the oldest publications, up to the first one with an offset, if no client follows the log any more. Call
-   * it from time to time.
+   * Drops up to {@link MOST_TRIMMED} of the oldest publications, but none from the first one with an offset on. Does nothing
+   * while someone follows the log. Call it from time to time.
    */
   trim(): void {
     if (this.#followers > 0) return;
@@ -156,7 +157,7 @@ export class PublicationLog {
     return numbers;
   }
 
-  /** Turns the latest publication into a hole. If it was the only one, the log is empty then. */
+  /** Drops the latest publication and leaves its slot empty. If it was the only one, the log is empty then. */
   #letPass(): void {
     const index = (this.#next - 1) & (this.#entries.length - 1);
     const publication = this.#entries[index];

@@ -1,6 +1,6 @@
 /**
- * What the caller of an offer must do, where the publication does not simply wait behind others:
- * - `wasIdle`: the publication waits, and nothing did before it. Flush the client at the end of the turn.
+ * What the caller of an offer must do, unless the publication simply waits behind others:
+ * - `wasIdle`: the publication waits, and the queue was empty before. Flush the client at the end of the turn.
  * - `nearlyFull`: the publication waits, and the next one may find no room although the socket takes bytes. Flush now.
  * - `refused`: the publication does not wait. There was no room, or the client is behind. Count it as refused.
  */
@@ -11,19 +11,21 @@ export type QueueVerdict = 'wasIdle' | 'nearlyFull' | 'refused';
  * gives up the memory of an array that is emptied.
  */
 export class QueueOutcomes {
-  /** How many verdicts there are. What the arrays hold behind that has no meaning. */
+  /** How many verdicts there are. Elements of the arrays from this index on are stale. */
   count = 0;
   /** The index of each verdict's queue among those that were offered to. */
   readonly positions: number[] = [];
   /** The verdict beside each position. */
   readonly verdicts: QueueVerdict[] = [];
 
+  /** Adds the verdict of the queue at this index. */
   add(position: number, verdict: QueueVerdict): void {
     this.positions[this.count] = position;
     this.verdicts[this.count] = verdict;
     this.count += 1;
   }
 
+  /** Drops all verdicts. */
   clear(): void {
     this.count = 0;
   }

@@ -2,10 +2,10 @@ import type { Publication } from './publication.ts';
 import { costOf } from './publication-log.ts';
 
 /**
- * Counts the bytes that the replays of one worker hold. What a client was promised must not be pushed out by what is
- * published meanwhile. So it is held apart from the log until the client has had it, and it needs a bound of its own.
+ * Counts the bytes that the replays of one worker hold. New publications must not push out what a client was promised. So a
+ * replay is held apart from the log until the client was sent it, and replays need a bound of their own.
  *
- * The bound is soft by one excerpt: look at {@link hasRoom} before promising anything.
+ * One excerpt may exceed the bound: the caller checks {@link hasRoom} before it promises a replay, not its size.
  */
 export class ReplayMemory {
   /** There is no room for more once this many bytes are held. */
@@ -13,7 +13,7 @@ export class ReplayMemory {
   readonly #freed: () => void;
   #bytes = 0;
 
-  /** @param freed called when there is room again after there was none. It must not promise anything itself. */
+  /** @param freed called when there is room again after there was none. It must not promise a replay itself. */
   constructor(maxBytes: number, freed: () => void) {
     this.maxBytes = maxBytes;
     this.#freed = freed;
@@ -24,14 +24,17 @@ export class ReplayMemory {
     return this.#bytes;
   }
 
+  /** Whether another replay may be promised. */
   get hasRoom(): boolean {
     return this.#bytes < this.maxBytes;
   }
 
+  /** Counts bytes that are held from now on. */
   take(bytes: number): void {
     this.#bytes += bytes;
   }
 
+  /** Counts bytes that are held no longer. May call `freed`. */
   giveBack(bytes: number): void {
     const hadRoom = this.hasRoom;
     this.#bytes -= bytes;
@@ -39,10 +42,10 @@ export class ReplayMemory {
   }
 }
 
-/** Why nobody can have these publications. Clients are told where the publications would be. */
+/** Why publications are missing. A `gap` tells it to clients in the place of the publications. */
 export type HoleReason = 'slow' | 'trimmed' | 'unreadable' | 'too_large' | 'link';
 
-/** Publications of one channel that cannot be had. */
+/** Publications of one channel that cannot be delivered. */
 export interface Hole {
   /** Their offsets, both inclusive. */
   readonly from: number;
@@ -56,14 +59,17 @@ export type PastItem = Publication | Hole;
 /** What a hole takes up in memory, in bytes: an object and a slot. */
 const HOLE_BYTES = 64;
 
+/** Whether an item is a hole, and not a publication. */
 export function isHole(item: PastItem): item is Hole {
   return 'reason' in item;
 }
 
+/** The offset of a publication, or the first one of a hole. */
 export function firstOffsetOf(item: PastItem): number {
   return isHole(item) ? item.from : item.offset;
 }
 
+/** The offset of a publication, or the last one of a hole, inclusive. */
 export function lastOffsetOf(item: PastItem): number {
   return isHole(item) ? item.to : item.offset;
 }
@@ -74,8 +80,8 @@ export function costOfItem(item: PastItem): number {
 }
 
 /**
- * A part of one channel's past: publications, and holes where some cannot be had. Their offsets follow one another. It is
- * held once for all clients that were promised any of it. When the last of them has had its part or is gone, it is empty.
+ * A part of one channel's past: publications, and holes where some are missing. Their offsets follow one another. It is
+ * held once for all clients that were promised any of it. Once the last of them was sent its part or is gone, it is emptied.
  */
 export class Excerpt {
   readonly channel: string;
@@ -108,6 +114,7 @@ export class Excerpt {
     return last === undefined ? 0 : lastOffsetOf(last);
   }
 
+  /** Whether a client was promised any of it and was not sent all of that. */
   get isHeld(): boolean {
     return this.#holders > 0;
   }
@@ -117,7 +124,7 @@ export class Excerpt {
     return this.#items[index] as PastItem;
   }
 
-  /** All of it from this offset on. It must cover the offset. */
+  /** A replay of all of it from this offset on, which it must cover. */
   replayFrom(from: number): Replay {
     const firstIndex = this.#indexOf(from);
     const endIndex = this.#items.length;
@@ -134,12 +141,13 @@ export class Excerpt {
     if (this.isHeld) this.#memory.take(bytes);
   }
 
+  /** Keeps the excerpt for one more client, until {@link release}. */
   hold(): void {
     if (this.#holders === 0) this.#memory.take(this.#bytes);
     this.#holders += 1;
   }
 
-  /** Undoes one {@link hold}. With the last one it becomes empty. */
+  /** Undoes one {@link hold}. The last one empties the excerpt. */
   release(): void {
     this.#holders -= 1;
     if (this.#holders > 0) return;

@@ -22,7 +22,7 @@ export const CONTROL = 0;
 /** Takes the entries of a queue. It must neither throw nor change the queue. */
 export interface EntryTaker {
   /**
-   * Takes a publication's body or a control frame. Returns false if it does not.
+   * Takes a publication's body or a control frame. Returns false if it leaves the entry in the queue.
    *
    * @param sequence the publication's `seq`, or {@link CONTROL}.
    */
@@ -38,7 +38,7 @@ const PUBLICATIONS = 2;
 const BYTES = 3;
 /** How many entries wait: publications and control frames. */
 const SIZE = 4;
-/** The number of the block with its entries, the block's length less one (-1: there is none), and where in it the next entry is. */
+/** The number of the block with the queue's entries, the block's length less one (-1: there is no block), and the index of the next entry in it. */
 const BLOCK = 5;
 const MASK = 6;
 const HEAD = 7;
@@ -68,27 +68,27 @@ export const MOST_QUEUE_ENTRIES = INTEGERS_PER_SLAB / INTEGERS_PER_ENTRY;
 const LEAST_QUEUES = 64;
 const TWO_TO_32 = 2 ** 32;
 
-/** Two cache lines: the processor fetches the second one by itself. */
+/** Two cache lines, because the processor prefetches the second one by itself. */
 const TOUCH_STRIDE_BYTES = 128;
 
-/** How many queues are read ahead of an offer at once. With their entries they fit into a core's second cache. */
+/** How many queues an offer prefetches at once. With their entries they fit into a core's second-level cache. */
 const QUEUES_TOUCHED = 256;
 
-/** This many queues with their entries stay in a core's second cache, of 512 KiB and more, from one offer to the next. */
+/** This many queues with their entries stay in a core's second-level cache, of 512 KiB and more, from one offer to the next. */
 const QUEUES_KEPT = 2_048;
 
-/** The id of a queue that has ended. Whatever is done to it has no effect. */
+/** The id of a queue that was removed. Operations on it have no effect. */
 const NO_QUEUE = 0;
 
 /**
  * The send queues of all clients of one worker, side by side in few pieces of memory. Each queue has an id.
  *
- * With thousands of clients nothing of a queue is in the processor's caches when its turn comes, and waiting for memory was
- * most of what a delivery cost. Two things keep that short:
- * - A delivery touches few cache lines: one or two of the queue's record, one of its entries, and where nothing waited one of
- *   `#behindSince`. It touches nothing else of the client.
- * - Memory is read before it is needed, in loops that do nothing else (`touch…`). Then memory answers for a dozen queues or
- *   frames in the time of one. What such a loop reads is added up in `#touched`, only so that V8 does not remove it.
+ * With thousands of clients no part of a queue is in the processor's caches when its turn comes, and most of a delivery's time
+ * was spent waiting for memory. Two things keep that short:
+ * - A delivery touches few cache lines: one or two of the queue's record, one of its entries, and one of `#behindSince` if
+ *   the queue was empty. It touches nothing else of the client.
+ * - Loops that do nothing else (`touch…`) read memory before it is needed, so that a dozen queues or frames arrive in the
+ *   time of one. They add what they read to `#touched`, only so that V8 does not remove them.
  */
 export class SendQueues {
   readonly limits: OutboxLimits;
@@ -99,9 +99,9 @@ export class SendQueues {
   #behindSince = new Float64Array(LEAST_QUEUES);
   readonly #free: number[] = [];
   #unused = NO_QUEUE + 1;
-  /** The queues of the latest offer, unless something was drained since. They are still in the caches. */
+  /** The queues of the latest offer, which are still in the caches; undefined once something was drained since. */
   #lastQueueIds: readonly number[] | undefined;
-  /** Nobody reads it. */
+  /** Never read: it only keeps V8 from removing the loops that prefetch. */
   #touched = 0;
 
   constructor(limits: OutboxLimits) {
@@ -136,7 +136,7 @@ export class SendQueues {
     return queueId;
   }
 
-  /** Ends a queue and forgets all that waits in it. Returns the id of an ended queue, which its owner must keep instead. */
+  /** Removes a queue with all that waits in it. Returns the id of a removed queue, which the owner must keep instead. */
   removeQueue(queueId: number): number {
     if (queueId === NO_QUEUE) return NO_QUEUE;
     this.clear(queueId);
@@ -144,18 +144,22 @@ export class SendQueues {
     return NO_QUEUE;
   }
 
+  /** How many entries wait: publications and control frames. */
   size(queueId: number): number {
     return this.#get(queueId, SIZE);
   }
 
+  /** How many publications wait. */
   publications(queueId: number): number {
     return this.#get(queueId, PUBLICATIONS);
   }
 
+  /** How many bytes of publications wait. */
   bytes(queueId: number): number {
     return this.#get(queueId, BYTES);
   }
 
+  /** How many bytes of control frames wait. */
   controlBytes(queueId: number): number {
     return this.#annexes[queueId * INTEGERS_PER_ANNEX + CONTROL_BYTES] as number;
   }
@@ -183,18 +187,20 @@ export class SendQueues {
     return (this.#get(queueId, FLAGS) & BLOCKED) !== 0;
   }
 
+  /** See {@link isBlocked}. The queue's owner keeps it up to date. */
   setBlocked(queueId: number, isBlocked: boolean): void {
     this.#flag(queueId, BLOCKED, isBlocked);
   }
 
   /**
-   * When publications began to wait, in ms on the clock of the offers; NaN while none waits. The owner says when none waits any
-   * more, because publications that wait for room in the queue count too.
+   * When publications began to wait, in ms on the clock of the offers; NaN while none waits. The owner must reset it when none
+   * waits any more, because publications that wait for room in the queue count too.
    */
   behindSince(queueId: number): number {
     return this.#behindSince[queueId] as number;
   }
 
+  /** See {@link behindSince}. */
   setBehindSince(queueId: number, since: number): void {
     this.#behindSince[queueId] = since;
   }
@@ -205,7 +211,7 @@ export class SendQueues {
   }
 
   /**
-   * Gives a publication's body the next `seq` of each of these queues, and queues the body where there is room.
+   * Takes the next `seq` of each of these queues for a publication's body, and queues the body where there is room.
    *
    * @param queueIds each at most once.
    * @param now ms on the clock that all calls share.
@@ -255,7 +261,7 @@ export class SendQueues {
     );
   }
 
-  /** Queues a publication's body under a `seq` that was reserved before. The caller checks that there is room. */
+  /** Queues a publication's body under a `seq` that was reserved before. The caller must check that there is room. */
   pushPublication(queueId: number, body: Uint8Array, sequence: number): void {
     const at = queueId * INTEGERS_PER_QUEUE;
     this.#add(at, PUBLICATIONS, 1);
@@ -263,7 +269,7 @@ export class SendQueues {
     this.#push(at, this.#frames.hold(body), (sequence % TWO_TO_32) | 0);
   }
 
-  /** Queues a control frame. The caller checks that there is room. */
+  /** Queues a control frame. The caller must check that there is room. */
   pushControl(queueId: number, frame: Uint8Array): void {
     const at = queueId * INTEGERS_PER_QUEUE;
     this.#addToAnnex(queueId, CONTROL_BYTES, frame.length);
@@ -294,7 +300,7 @@ export class SendQueues {
    * Hands over the next entries, oldest first, until one is not taken or nothing waits. Returns how many publications
    * were taken.
    *
-   * @param aheadBytes how much of the next frames to prefetch before they are handed over.
+   * @param aheadBytes how many bytes of the next frames to prefetch before they are handed over.
    */
   drainInto(queueId: number, taker: EntryTaker, aheadBytes = 0): number {
     const queues = this.#queues;
@@ -338,13 +344,13 @@ export class SendQueues {
     return publications;
   }
 
-  /** Forgets all that waits, and gives back the memory for it. */
+  /** Drops all that waits, and gives back the memory for its entries. */
   clear(queueId: number): void {
     this.drainInto(queueId, TAKE_ALL);
     this.giveBackBlock(queueId);
   }
 
-  /** Gives back the memory for entries of a queue that is empty. */
+  /** Gives back the memory for the entries of an empty queue. */
   giveBackBlock(queueId: number): void {
     const at = queueId * INTEGERS_PER_QUEUE;
     if (this.#queues[at + MASK] !== -1) this.#slabs.giveBack(this.#queues[at + BLOCK] as number);
@@ -352,17 +358,17 @@ export class SendQueues {
     this.#queues[at + HEAD] = 0;
   }
 
-  /** Bytes of memory for the entries of all queues, in use or not. Entries refer to what waits. */
+  /** Bytes of memory for the entries of all queues, in use or not, without the frames that the entries refer to. */
   get entryBytes(): number {
     return this.#slabs.bytes;
   }
 
   /**
-   * Gives back the memory that a past burst needed. A queue in which something waits keeps all of it, a queue that was offered
-   * something since its last trim keeps a little, and the others keep none. Call it from time to time, for one part of the queues
-   * after the other, so that no call takes long.
+   * Gives back the memory that a past burst needed. A queue in which something waits keeps all its memory, a queue that was
+   * offered something since its last trim keeps a little, and the others keep none. Call it from time to time, for one part of
+   * the queues after the other, so that no call takes long.
    *
-   * @param part 0 ≤ part < parts. After the last part all queues have had their turn.
+   * @param part 0 ≤ part < parts. After the last part all queues were trimmed.
    */
   trim(part = 0, parts = 1): void {
     const queues = this.#queues;
@@ -393,7 +399,7 @@ export class SendQueues {
     return { publications, bytes };
   }
 
-  /** Prefetches what an offer to these queues will read and write. Writes to sockets have driven it out of the caches. */
+  /** Prefetches what an offer to these queues will read and write: writes to sockets have pushed it out of the caches. */
   #touchQueues(queueIds: readonly number[], from: number, to: number): void {
     const queues = this.#queues;
     const slabs = this.#slabs;

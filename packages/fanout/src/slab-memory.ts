@@ -11,7 +11,7 @@ const MOST_SLABS = 2 ** 13;
 /** Ends the list of a slab's free blocks. */
 const NONE = -1;
 
-/** Stands for the memory of a slab that was given up. */
+/** Replaces the memory of a slab that was dropped. */
 const GIVEN_UP = new Int32Array(0);
 
 /** One piece of memory, cut into blocks of one length. */
@@ -19,22 +19,22 @@ interface Slab {
   readonly memory: Int32Array;
   readonly integersPerBlock: number;
   inUse: number;
-  /** Where the block begins that was given back last. Its first integer says the same of the block before it. */
+  /** The offset of the block that was given back last. The block's first integer is the offset of the one before. */
   free: number;
-  /** Memory from here on was never in use, so the system has most likely not provided it yet. */
+  /** Memory from this offset on was never in use, so the system has most likely not allocated it yet. */
   untouched: number;
   /** Whether no block was in use at the last {@link SlabMemory.trim}, nor since. */
   isIdle: boolean;
 }
 
 /**
- * Memory for blocks of integers whose lengths are powers of two. Each slab has blocks of one length. So the blocks that a
- * burst needed lie together, apart from the short ones that are always needed, and their memory goes back to the system at
- * the next collection of the old generation after they have been given back. This is a slab allocator (Bonwick, "The
- * Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX Summer 1994) without the colouring.
+ * Memory for blocks of integers whose lengths are powers of two. Each slab has blocks of one length. So the blocks of a burst
+ * lie together, apart from the short ones that are always needed, and the next collection of the old generation can return
+ * their memory to the system. This is a slab allocator (Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory
+ * Allocator", USENIX Summer 1994) without the colouring.
  */
 export class SlabMemory {
-  /** A slab keeps its number until it is given up, which leaves a hole for the next slab. */
+  /** A slab keeps its number until it is dropped, which frees the number for another slab. */
   readonly #slabs: (Slab | undefined)[] = [];
   /** The memory of each slab, which is all that a delivery needs of it. */
   readonly #memory: Int32Array[] = [];
@@ -55,10 +55,10 @@ export class SlabMemory {
   }
 
   /**
-   * Takes a block and returns its number. The block is the caller's until {@link giveBack}, and holds anything at first.
+   * Takes a block and returns its number. The caller owns the block until {@link giveBack}. Its contents are undefined at first.
    *
    * @param integers its length, a power of two.
-   * @throws {RangeError} when it would be longer than {@link INTEGERS_PER_SLAB}, or when all slabs are in use.
+   * @throws {RangeError} if it would be longer than {@link INTEGERS_PER_SLAB}, or if all slabs are in use.
    */
   take(integers: number): number {
     if (integers > INTEGERS_PER_SLAB) throw new RangeError(`a block of ${integers} integers`);
@@ -89,7 +89,7 @@ export class SlabMemory {
     slab.inUse -= 1;
   }
 
-  /** Gives up the slabs of which nothing was in use since the last call; the collector frees them. Call it from time to time. */
+  /** Drops the slabs of which no block was in use since the last call; the collector frees them. Call it from time to time. */
   trim(): void {
     for (const [number, slab] of this.#slabs.entries()) {
       if (slab === undefined || slab.inUse > 0) continue;
@@ -103,7 +103,7 @@ export class SlabMemory {
     return this.#memory[block >>> SLAB_BITS] as Int32Array;
   }
 
-  /** Where in its slab a block begins. */
+  /** The index at which a block begins in the memory of its slab. */
   offset(block: number): number {
     return block & (INTEGERS_PER_SLAB - 1);
   }
@@ -129,7 +129,7 @@ export class SlabMemory {
   #dropSlab(number: number, slab: Slab): void {
     const withRoom = this.#withRoomFor(slab.integersPerBlock);
     withRoom.splice(withRoom.indexOf(number), 1);
-    // Not detached, which would free it at once: from then on V8 checks at every access to any typed array whether it is.
+    // Detaching the memory would free it at once, but V8 would then check every access to any typed array.
     this.#slabs[number] = undefined;
     this.#memory[number] = GIVEN_UP;
   }

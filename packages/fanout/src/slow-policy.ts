@@ -15,7 +15,7 @@ export interface SlowPolicy {
   readonly maxLagMs: number;
 }
 
-/** What an outbox remembers of its client's refusals. Times are ms on one monotonic clock. */
+/** What an outbox remembers of its client's refusals. Times are in ms on one monotonic clock. */
 export interface Pace {
   refusalsInARow: number;
   /** When the first of them was refused. */

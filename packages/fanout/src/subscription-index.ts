@@ -4,12 +4,12 @@ export interface QueueOwner {
   readonly queueId: number;
   /**
    * Which of a channel's audiences it belongs to: a small integer, from 0. One audience is offered the same bytes, so
-   * subscribers that speak another format are in another group. A subscription may be put into another one than this.
+   * subscribers of different formats are in different groups. A single subscription may be in another group than this.
    */
   readonly group: number;
 }
 
-/** Who receives a channel, of one group and in no particular order. */
+/** The subscribers of one channel in one group, in no particular order. */
 export interface Audience<S> {
   readonly members: readonly S[];
   /** The queue of each member, beside it: the delivery loop runs over these alone. */
@@ -27,14 +27,14 @@ const NOBODY: readonly never[] = Object.freeze([]);
 const NO_AUDIENCE: Audience<never> = Object.freeze({ members: NOBODY, queueIds: NOBODY });
 
 /**
- * Who receives which channel. Every operation costs the same however large the index is. Only `removeClient` costs more
- * with the number of channels that its client holds, and everything with the number of groups. A subscriber is in one group of a
- * channel at most.
+ * Who receives which channel. The cost of an operation does not depend on the size of the index. `removeClient` takes time for
+ * each channel that the client holds, and every operation takes time for each group. A subscriber is in one group of a channel
+ * at most.
  *
  * Invariant: for every member m at position p of an entry e, `#positions.get(m).get(e) === p`.
  */
 export class SubscriptionIndex<S extends QueueOwner> {
-  /** The entries of each group, by channel. A channel has an entry in every group that has a subscriber of it. */
+  /** The entries of each group, by channel. A channel has an entry in each group in which it has subscribers. */
   readonly #groups: Map<string, Entry<S>>[] = [new Map()];
   readonly #positions = new Map<S, Map<Entry<S>, number>>();
   #channels = 0;
@@ -51,7 +51,7 @@ export class SubscriptionIndex<S extends QueueOwner> {
   }
 
   /**
-   * Adds a subscription. Returns false if it was there already, in any group.
+   * Adds a subscription. Returns false if the subscriber receives the channel already, in any group.
    *
    * @param group the subscriber's own by default.
    */
@@ -196,7 +196,7 @@ export class SubscriptionIndex<S extends QueueOwner> {
     return false;
   }
 
-  /** Takes a position out of an entry by moving the last member into it. */
+  /** Removes the member at a position, and moves the last member there. */
   #vacate(entry: Entry<S>, position: number): void {
     this.#subscriptions -= 1;
     const last = entry.members.pop() as S;

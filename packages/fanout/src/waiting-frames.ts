@@ -2,8 +2,8 @@ const LEAST_CAPACITY = 1_024;
 
 /**
  * The frames that wait in the outboxes of one worker: each is held once, under a small number. Outboxes hold only the
- * numbers. At a million deliveries a second, references would give the collector a million new ones from old memory to young
- * to look through every second, and each would cost a barrier when it is made.
+ * numbers. At a million deliveries a second, references would be a million new pointers from old to young memory a second.
+ * Each would cost a write barrier, and the collector would have to look through all of them.
  */
 export class WaitingFrames {
   #frames: (Uint8Array | undefined)[] = new Array(LEAST_CAPACITY).fill(undefined);
@@ -23,10 +23,10 @@ export class WaitingFrames {
   }
 
   /**
-   * Holds a frame for more entries and returns its number. The same frame gets the same number again when it is held twice
-   * in a row: one publication goes to many outboxes.
+   * Holds a frame for more entries and returns its number. A frame that is held again right away keeps its number, because one
+   * publication goes to many outboxes.
    *
-   * @param entries how many.
+   * @param entries how many entries refer to it from now on, besides those before.
    */
   hold(frame: Uint8Array, entries = 1): number {
     if (frame !== this.#lastFrame) this.#take(frame);
@@ -39,7 +39,7 @@ export class WaitingFrames {
     return this.#frames[number] as Uint8Array;
   }
 
-  /** One entry no longer refers to this number. */
+  /** Counts one entry less that refers to this number. The last one frees the number. */
   release(number: number): void {
     const left = (this.#references[number] as number) - 1;
     this.#references[number] = left;
