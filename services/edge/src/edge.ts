@@ -40,10 +40,10 @@ import { createNodeTally, RecentEvents, withTally } from './telemetry/node-tally
 import { PageAnswers } from './telemetry/page-answers.ts';
 import { WorkerPool } from './threads/worker-pool.ts';
 
-/** The program of a fan-out thread. It stands here because a release keeps entry points side by side. */
+/** The program of a fan-out thread. Its URL is resolved here because a release keeps entry points side by side. */
 const WORKER_ENTRY = new URL('./worker-main.ts', import.meta.url);
 
-/** Time in which `/readyz` of the public port follows a change, in ms. */
+/** The longest time until `/readyz` of the public port shows a change, in ms. */
 const READINESS_INTERVAL_MS = 250;
 
 /**
@@ -70,7 +70,7 @@ export async function startEdge(
     rates,
   );
   for (const variable of configured.unknownVariables) events.unknownVariable(variable);
-  // Bytes that go past a TLS socket would not be encrypted.
+  // Bytes that bypass a TLS socket would not be encrypted.
   const asked = configured.tlsCertFile === undefined ? configured.writes : 'stream';
   const writes = availableMode(asked, events.sendUnavailable);
   const descriptors = shareDescriptors(configured, events);
@@ -90,7 +90,7 @@ export async function startEdge(
     ...createKeyEvents(logger),
     unknownKey: () => sources.requestKeys(),
   });
-  // Each worker thread watches the keys for itself. Here they are only tried out.
+  // Each worker thread opens and watches the keys for itself. Here they are only tried, to fail early.
   if (config.workers > 1) identity?.stop();
   const credentials = openRedisCredentials(config.redis, {
     tokenNotRenewed: events.redisTokenNotRenewed,
@@ -231,7 +231,7 @@ export async function startEdge(
     sources.stop();
     certificate?.stop();
     await pool.stop();
-    // Now nobody is connected, and Redis is still linked.
+    // The last state that it writes must show no clients, and needs the link to Redis.
     await heartbeat?.stop();
     hub.stop();
     await Promise.all([redis.stop(), admin.close(0)]);
@@ -239,7 +239,7 @@ export async function startEdge(
   }
 
   try {
-    // The links start first, because a worker thread accepts while others still start, and its clients ask at once.
+    // The links start first, because a worker thread accepts clients while others still start, and clients subscribe at once.
     redis.start();
     sources.start(redis.source);
     const port = await pool.listen();

@@ -9,7 +9,7 @@ import {
 /** A channel that the hub has subscribed to in Redis. */
 export interface Acknowledgement {
   readonly channel: string;
-  /** Its number is the node's, and stays the same while any worker of the node wants the channel. */
+  /** Its number is the same for all workers of the node, while any of them wants the channel. */
   readonly wire: WireChannel;
   /** The channel's latest publication; the feed continues after it. Absent while the channel has no history. */
   readonly position?: Position;
@@ -46,11 +46,11 @@ export interface HistoryAnswer {
    * first to the last.
    */
   readonly gaps: readonly Hole[];
-  /** Why the history could not be read. Then there are no publications and no gaps. */
+  /** Why the history could not be read. If set, there are no publications and no gaps. */
   readonly code?: ErrorCode;
   /**
-   * Set when the request asked for more than one channel may replay. The publications from this offset on did fit when
-   * the history was read; the answer holds those of them that still exist.
+   * Set if the request asked for more than may be replayed of one channel. The publications from this offset on were within the
+   * bound when the history was read; the answer holds those of them that still exist.
    */
   readonly tooLongBefore?: number;
 }
@@ -61,9 +61,9 @@ export function nothingOf(channel: string, epoch: string): HistoryAnswer {
 }
 
 /**
- * What a fan-out worker asks of the hub. The worker knows nothing else of Redis.
+ * What a fan-out worker requests of the hub. The worker knows nothing else of Redis.
  *
- * No answer arrives before the call that asked for it has returned.
+ * No answer arrives before the call that requested it has returned.
  */
 export interface Feed {
   /**
@@ -76,21 +76,21 @@ export interface Feed {
   /** Says that no client of this worker wants the channel any more. Nothing further arrives for it. */
   drop(channel: string): void;
   /**
-   * Says whether a client of this worker reads binary frames of the channel. While one does, publications may arrive deflated, and each
-   * reference before the first publication that needs it. It has no effect on a channel that is not declared.
+   * Says whether a client of this worker reads binary frames of the channel. While one does, publications may arrive deflated, and
+   * each reference arrives before the first publication that needs it. Has no effect on a channel that is not declared.
    */
   wantDeflated(channel: string, isWanted: boolean): void;
   /**
-   * Reads the channel's publications from this offset up to the latest one. `onAnswer` is called in its place in the feed,
-   * once, unless the channel is dropped or refused before. The answer carries a code if the node knows no position or
-   * cannot read.
+   * Reads the channel's publications from this offset up to the latest one. `onAnswer` is called once, in its order in the feed,
+   * unless the channel is dropped or refused before. The answer carries a code if the node knows no position or cannot
+   * read.
    *
    * The channel must be acknowledged, and only one read of it may be outstanding.
    */
   readHistory(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void;
   /**
-   * Asks whether the channel has gone further than the node knew, or into another epoch. The feed first brings what the
-   * node did not know. Then `onConfirmed` is called in its place in the feed, once, unless the channel is dropped or
+   * Checks in Redis where the channel ends: it may be further than the node knew, or in another epoch. The feed first delivers what
+   * the node did not know. Then `onConfirmed` is called once, in its order in the feed, unless the channel is dropped or
    * refused before; with a code if the end cannot be read.
    *
    * The channel must be acknowledged.
@@ -99,8 +99,8 @@ export interface Feed {
 }
 
 /**
- * What the hub tells a fan-out worker. The order of the calls is the order of events: what follows a channel's
- * `onAcknowledged` belongs to that declaration, and `onGap` precedes the next publication.
+ * What the hub tells a fan-out worker. The order of the calls is the order of events: calls after a channel's
+ * `onAcknowledged` belong to that declaration, and `onGap` precedes the next publication.
  */
 export interface FeedListener {
   /** The publications of these channels arrive from here on. */
@@ -108,17 +108,18 @@ export interface FeedListener {
   /** Publications of these channels do not arrive, or no longer do. The channels count as dropped. */
   onRefused(channels: readonly string[], code: ErrorCode): void;
   onPublication(publication: Publication): void;
-  /** The channel has another reference, which `wire` has already. The clients that read binary frames must be told it now. */
+  /** The channel has another reference, which `wire` holds already. Clients that read binary frames must be told it now. */
   onReference(channel: string, wire: WireChannel): void;
   onGap(notice: GapNotice): void;
   onResync(notice: ResyncNotice): void;
   /**
    * The node has been cut off from Redis since then (ms since the Unix epoch).
    *
-   * @param channels the channels of this worker that are cut off, if it is not all: they are on a shard of a cluster that is
-   *   away. A later call replaces an earlier one.
+   * @param channels the channels of this worker that are cut off, because their shard of a cluster is away; undefined if all
+   *   are. A later call replaces an earlier one.
    */
   onDegraded(since: number, channels?: readonly string[]): void;
+  /** The node reaches Redis again, or does so for the first time. */
   onRestored(): void;
 }
 

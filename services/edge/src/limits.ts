@@ -1,4 +1,4 @@
-/** The rates and budgets of an edge, by their names in metrics and logs. They can be tried without being enforced. */
+/** The rates and budgets of an edge, by their names in metrics and logs. `EDGE_LIMITS=report` counts excess without refusing it. */
 export type RateLimitName =
   | 'requests'
   | 'errors'
@@ -31,26 +31,26 @@ export type MemoryLimitName =
 /** The name of any limit of an edge. `telemetry/limit-table.ts` says what each allows. */
 export type LimitName = RateLimitName | MemoryLimitName;
 
-/** Counts and logs that a limit was exceeded, and whether something was refused for it. */
+/** Counts and logs that a limit was exceeded. `isEnforced` says whether the excess was refused. */
 export type Limited = (limit: LimitName, isEnforced: boolean) => void;
 
-/** Reports what exceeds a limit, and decides whether it must be refused. */
+/** Reports excess of limits, and decides whether it must be refused. */
 export class LimitGuard {
   readonly #enforcesRates: boolean;
   readonly #limited: Limited;
 
-  /** @param enforcesRates `EDGE_LIMITS`. When it is false, what exceeds a rate or a budget is only reported. */
+  /** @param enforcesRates `EDGE_LIMITS`. If it is false, excess of a rate or a budget is only reported. */
   constructor(enforcesRates: boolean, limited: Limited) {
     this.#enforcesRates = enforcesRates;
     this.#limited = limited;
   }
 
-  /** Reports that something was refused because memory for it is full. */
+  /** Reports a refusal by a limit that bounds memory. */
   isFull(limit: MemoryLimitName): void {
     this.#limited(limit, true);
   }
 
-  /** Reports that something exceeds a rate or a budget. Returns whether it must be refused. */
+  /** Reports excess of a rate or a budget. Returns whether the excess must be refused. */
   refuses(limit: RateLimitName): boolean {
     this.#limited(limit, this.#enforcesRates);
     return this.#enforcesRates;

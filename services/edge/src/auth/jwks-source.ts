@@ -1,36 +1,36 @@
 import { readJwkSet } from './key-set.ts';
 
-/** What a {@link JwksSource} reports. Nothing that it says holds a part of a key. */
+/** What a {@link JwksSource} reports. No report holds a part of a key. */
 export interface JwksEvents {
-  /** The keys are there. `isNew` says that they differ from the previous ones. */
+  /** The keys were fetched. `isNew` says whether they differ from the previous ones. */
   keysFetched(isNew: boolean): void;
-  /** The keys could not be had. The previous ones go on for {@link STALE_MS}. */
+  /** The keys could not be fetched. The previous ones stay in force for {@link STALE_MS}. */
   keysFetchFailed(cause: string): void;
-  /** The keys could not be had for {@link STALE_MS}: no token is accepted any more. */
+  /** No keys could be fetched for {@link STALE_MS}: no token is accepted any more. */
   keysEnded(): void;
 }
 
 /** The part of `fetch` that is used. */
 export type FetchKeys = (url: string, options: RequestInit) => Promise<Response>;
 
-/** The least time between the starts of two fetches, in ms, whatever happens and whoever asks. */
+/** The least time between the starts of two fetches, in ms, whatever their outcome and whatever tokens name. */
 export const FETCH_INTERVAL_MS = 30_000;
 
-/** The time after which keys are fetched again that nobody asked for, in ms: so long does a key count that was taken back. */
+/** The time between two fetches that no token caused, in ms. A key that the issuer withdrew stays in force for that long at most. */
 export const REFRESH_MS = 300_000;
 
-/** How long the keys go on while none can be had, in ms: the longest outage of a login that clients must not notice. */
+/** How long the last keys stay in force while none can be fetched, in ms: the longest outage of a login that clients must not notice. */
 export const STALE_MS = 3_600_000;
 
-/** How long one fetch may take, in ms. It is less than {@link FETCH_INTERVAL_MS}, so that one is in flight at most. */
+/** How long one fetch may take, in ms. It is less than {@link FETCH_INTERVAL_MS}, so that at most one is in flight. */
 export const FETCH_TIMEOUT_MS = 10_000;
 
 /** The largest JWK set that is fetched, in bytes, after decompression: 64 RSA keys of 4,096 bits fit. */
 export const MAX_JWKS_BYTES = 65_536;
 
 /**
- * The JWK set behind a URL, fetched in the background. One node has one, which its workers share. It follows no redirect,
- * because whoever can redirect it could choose the keys.
+ * The JWK set behind a URL, fetched in the background. A node has one, which its workers share. It follows no redirect,
+ * because an attacker who can redirect it could choose the keys.
  */
 export class JwksSource {
   readonly #url: string;
@@ -67,7 +67,7 @@ export class JwksSource {
     this.#fetch = fetchKeys;
   }
 
-  /** The set that counts now, as it came. Undefined before the first one, and while the last one is too old. */
+  /** The set that is in force, as it came. Undefined before the first one, and while the last one is too old. */
   get jwkSet(): Uint8Array | undefined {
     return this.#jwkSet;
   }
@@ -77,12 +77,12 @@ export class JwksSource {
     return this.#wasFetched;
   }
 
-  /** Since when the keys have not been fetched, in ms. Before the first fetch, the time since the source was made. */
+  /** The time since keys were last fetched, in ms. Before the first fetch, the time since the source was made. */
   get ageMs(): number {
     return performance.now() - this.#fetchedAt;
   }
 
-  /** Begins the first fetch, and goes on until {@link stop}. */
+  /** Fetches now, and at intervals until {@link stop}. */
   start(): void {
     void this.#fetchNow();
   }
@@ -92,6 +92,7 @@ export class JwksSource {
     this.#schedule(this.#startedAt + this.#intervalMs);
   }
 
+  /** Ends its timers and the fetch in flight. */
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#next);
@@ -170,7 +171,7 @@ async function fetchJwkSet(
     if (bytes > MAX_JWKS_BYTES) throw new Error(`the set has more than ${MAX_JWKS_BYTES} bytes`);
     chunks.push(chunk);
   }
-  // Memory of its own: the set is posted to workers, and a view into a pool would take the whole pool along.
+  // A copy: the set is posted to workers, and a view into a pool would take the whole pool along.
   return new Uint8Array(Buffer.concat(chunks));
 }
 

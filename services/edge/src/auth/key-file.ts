@@ -7,11 +7,11 @@ export interface KeyLocation {
   readonly path: string;
 }
 
-/** What a {@link KeyFile} reports. Nothing that it says holds a part of a key. */
+/** What a {@link KeyFile} reports. No report holds a part of a key. */
 export interface KeyFileEvents {
-  /** The file has changed, and its keys count from now on. */
+  /** The file has changed, and its keys are in force from now on. */
   keysRead(path: string): void;
-  /** The file has changed, and has no usable keys. The previous keys go on. */
+  /** The file has changed, and has no usable keys. The previous keys stay in force. */
   keysUnreadable(path: string, cause: string): void;
 }
 
@@ -51,6 +51,7 @@ export class KeyFile {
     return new KeyFile(file, onChanged);
   }
 
+  /** The keys that are in force. */
   get keys(): KeySet {
     return this.#file.value;
   }
@@ -60,6 +61,7 @@ export class KeyFile {
     this.#onChanged.add(listener);
   }
 
+  /** Ends the watch of the file. */
   stop(): void {
     this.#file.stop();
   }

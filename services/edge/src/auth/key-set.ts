@@ -18,15 +18,15 @@ const LEAST_RSA_BITS = 2_048;
 const MAX_KEYS = 64;
 
 /**
- * How files begin that hold another kind of key: PEM, a JWK or a set of them, a line of OpenSSH. Such a key may be public, and taken as a
- * secret it would let everybody make tokens.
+ * The beginnings of files that hold another kind of key: PEM, a JWK or a set of them, a line of OpenSSH. Such a key may be public.
+ * If it were taken for a secret, everybody could make tokens.
  */
 const OTHER_KEYS = /^\s*(-----BEGIN |---- BEGIN |\{|(ssh|ecdsa)-)/;
 
-/** The first bytes of a file that tell. */
+/** How many bytes of a file are examined for that. */
 const OTHER_KEYS_BEGIN_BYTES = 64;
 
-/** `alg` names of each kind of key. */
+/** The `alg` names of each kind of key. */
 const FAMILIES: Readonly<Record<string, readonly string[]>> = {
   RSA: ['RS256'],
   'EC P-256': ['ES256'],

@@ -3,19 +3,19 @@ import { RevocationTable } from './revocation-table.ts';
 
 /** What a {@link RevocationSource} reports. */
 export interface RevocationEvents {
-  /** Those that Redis keeps were read. `leftOut` of them are no revocations, or too many. */
+  /** The revocations that Redis keeps were read. `leftOut` further entries were malformed, or beyond the limit. */
   revocationsRead(count: number, leftOut: number): void;
-  /** They could not be read, and are tried again. Sent for each failure. */
+  /** They could not be read; the read is tried again. Called for each failure. */
   revocationsUnreadable(cause: string): void;
   /** Redis does not let the node subscribe to their channel. */
   revocationsRefused(cause: string): void;
   /** Something else was published on their channel. */
   revocationMalformed(): void;
-  /** A revocation was dropped because there are as many as a node holds. */
+  /** A revocation was dropped, because the node holds the most that it may. */
   revocationsFull(): void;
 }
 
-/** What it needs of Redis. */
+/** What a {@link RevocationSource} needs of Redis. */
 export interface RevocationStore {
   readRevocations(): Promise<KeptRevocations>;
 }
@@ -27,8 +27,8 @@ const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 30_000;
 
 /**
- * The revocations of a node, from Redis. Each comes on a channel within the moment in which it is made. Those of the time in
- * which the node was not subscribed are read from the key that keeps them: after each relink, and after the start.
+ * The revocations of a node, from Redis. Each one arrives on a channel as soon as it is made. Those that were made while the node
+ * was not subscribed are read from the key that keeps them: after the start, and after each relink.
  */
 export class RevocationSource {
   readonly #store: RevocationStore;
@@ -40,13 +40,13 @@ export class RevocationSource {
   #isSubscribed = false;
   #isCurrent = false;
   #isReading = false;
-  /** Whether a read must follow the present one, because what it brings may be older than the subscription. */
+  /** Whether another read must follow the present one, whose answer may be older than the subscription. */
   #mustReadAgain = false;
   #waitMs = RETRY_MIN_MS;
   #retry: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  /** @param onRevoked gets new revocations, all of one turn together. */
+  /** @param onRevoked gets new revocations, all those of one turn of the event loop together. */
   constructor(
     store: RevocationStore,
     events: RevocationEvents,
@@ -57,7 +57,7 @@ export class RevocationSource {
     this.#onRevoked = onRevoked;
   }
 
-  /** Whether the node knows every revocation that Redis keeps: false while it is cut off, and until it has read them. */
+  /** Whether the node knows every revocation that Redis keeps. False while it is cut off, and until it has read them. */
   get isCurrent(): boolean {
     return this.#isCurrent;
   }
@@ -67,40 +67,42 @@ export class RevocationSource {
     return this.#table.size;
   }
 
-  /** All revocations that are known. */
+  /** All revocations that it holds. The caller owns the array. */
   current(): readonly Revocation[] {
     return this.#table.entries();
   }
 
-  /** Redis has confirmed the channel: reads what is kept, because something may have been missed before. */
+  /** Reads what Redis keeps, because the channel was confirmed only now and the node may have missed something before. */
   confirmSubscription(): void {
     this.#isSubscribed = true;
     this.#readSoon();
   }
 
-  /** Redis takes commands again: reads at once what could not be read. */
+  /** Reads at once what could not be read before, because Redis accepts commands again. */
   retryRead(): void {
     if (!this.#isCurrent) this.#readSoon();
   }
 
+  /** Records that the link is lost. What is known stays in force, and is current again after the next read. */
   markCutOff(): void {
     this.#isSubscribed = false;
     this.#isCurrent = false;
   }
 
-  /** Redis does not let the node subscribe. What is kept is read at least once. */
+  /** Reads what Redis keeps at least once, because it does not let the node subscribe to the channel. */
   readUnsubscribed(cause: string): void {
     this.#events.revocationsRefused(cause);
     this.#readSoon();
   }
 
-  /** A message of the channel. */
+  /** Adds the revocation that a message of the channel holds. */
   addMessage(payload: Buffer): void {
     const revocation = readRevocation(payload);
     if (revocation === undefined) this.#events.revocationMalformed();
     else this.#take([revocation]);
   }
 
+  /** Ends its timers. Nothing is reported any more. */
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#retry);

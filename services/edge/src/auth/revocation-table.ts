@@ -1,12 +1,12 @@
 import type { Revocation } from '@tradewind/bus';
 
 /**
- * The most entries of a table: as many as Redis keeps (`MAX_REVOCATIONS`), at about 200 bytes each. It stands here as well, so
- * that a worker thread loads nothing of Redis.
+ * The most entries of a table: as many as Redis keeps (`MAX_REVOCATIONS`), at about 200 bytes each. The number is repeated here so
+ * that a worker thread does not load the Redis client.
  */
 export const MAX_TABLE_ENTRIES = 10_000;
 
-/** What of a token decides whether it is revoked. */
+/** The claims that decide whether a token is revoked. */
 export interface RevocableToken {
   readonly subject: string;
   /** The token's `jti`; undefined without one. */
@@ -15,18 +15,18 @@ export interface RevocableToken {
   readonly issuedAt: number;
 }
 
-/** Which tokens of a subject (or of all, or with an id) are revoked, and until when. Ends are in ms since the Unix epoch. */
+/** Which tokens of one subject, of all subjects, or with one id are revoked, and until when in ms since the Unix epoch. */
 interface Reach {
-  /** Whenever they were issued, up to this end; 0 for none. A short block must not last as long as another revocation does. */
+  /** Until then all of them, whenever they were issued; 0 for none. It is apart from `until`, so that another revocation does not prolong a short block. */
   readonly blockedUntil: number;
-  /** Those that were issued before, in s since the Unix epoch, up to `until`. */
+  /** Until `until` those that were issued before this time, in s since the Unix epoch. */
   readonly issuedBefore: number;
   readonly until: number;
 }
 
 /**
- * The revocations in force. Several with `issuedBefore` for the same tokens become one that reaches as far as all of them, and
- * so do several without it. So their order does not matter, and no revocation makes another one weaker.
+ * The revocations in force. Several with `issuedBefore` for the same tokens become one that covers what each of them covers, and
+ * so do several without it. So their order does not matter, and no revocation weakens another one.
  */
 export class RevocationTable {
   readonly #max: number;
@@ -34,17 +34,19 @@ export class RevocationTable {
   readonly #byTokenId = new Map<string, Reach>();
   #ofAll: Reach | undefined;
 
-  /** @param max entries that it holds. */
+  /** @param max the most entries that it holds. */
   constructor(max = MAX_TABLE_ENTRIES) {
     this.#max = max;
   }
 
-  /** Entries, ended ones that are not forgotten yet included. */
+  /** The number of entries, including those that have ended and were not dropped yet. */
   get size(): number {
     return this.#bySubject.size + this.#byTokenId.size + (this.#ofAll === undefined ? 0 : 1);
   }
 
   /**
+   * Adds a revocation, unless it has ended.
+   *
    * @param now ms since the Unix epoch.
    * @returns false if there is no room for it.
    */
@@ -106,7 +108,7 @@ function union(known: Reach | undefined, reach: Reach, now: number): Reach {
   if (known === undefined) return reach;
   return {
     blockedUntil: Math.max(known.blockedUntil, reach.blockedUntil),
-    // What has ended reaches no further by what is new.
+    // A new revocation must not revive one that has ended.
     issuedBefore: Math.max(known.until <= now ? 0 : known.issuedBefore, reach.issuedBefore),
     until: Math.max(known.until, reach.until),
   };

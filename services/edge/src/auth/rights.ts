@@ -10,13 +10,13 @@ export interface Rights {
   allows(channel: string): boolean;
   /** Whether the client may ask for the past of a channel that it may subscribe to. */
   allowsHistory(channel: string): boolean;
-  /** Channels that the client may hold or wait for; the node's own limit holds as well. */
+  /** Channels that the client may hold or wait for; the node's own limit applies too. */
   readonly maxChannels: number;
-  /** Publications of one channel that the client may ask for at once; the node's own limit holds as well. */
+  /** Publications of one channel that the client may ask for at once; the node's own limit applies too. */
   readonly maxHistory: number;
-  /** Requests a second of one connection; the node's own limit holds as well. */
+  /** Requests a second of one connection; the node's own limit applies too. */
   readonly requestsPerSecond: number;
-  /** Bytes of publications of the past a second that one connection is sent; the node's own limit holds as well. */
+  /** Bytes a second of publications of the past that one connection is sent; the node's own limit applies too. */
   readonly replayBytesPerSecond: number;
 }
 
@@ -25,7 +25,7 @@ export function allowsPast(rights: Rights, channel: string): boolean {
   return rights.maxHistory > 0 && rights.allowsHistory(channel);
 }
 
-/** Globs in one list of a token. More belong in fewer, wider globs. */
+/** The most globs in one list of a token. An issuer that needs more must use fewer, wider globs. */
 export const MAX_GLOBS = 64;
 
 /** The name of the claim that holds a client's rights. */
@@ -36,7 +36,7 @@ const LEAST = { maxChannels: 0, maxHistory: 0, requestsPerSecond: 1, replayBytes
 
 type TokenLimits = Readonly<Record<keyof typeof LEAST, number>>;
 
-/** What the claim may say. */
+/** The fields that the claim may have. */
 const FIELDS: readonly string[] = ['channels', 'history', 'limits'];
 
 const NO_LIMITS: TokenLimits = {

@@ -11,7 +11,7 @@ export interface Identity extends RevocableToken {
   readonly rights: Rights;
 }
 
-/** Why a token was refused, for logs and for whoever makes tokens. */
+/** Why a token was refused, for logs and for those who issue tokens. */
 export type RefusalCause =
   | 'too_large'
   | 'malformed'
@@ -26,7 +26,7 @@ export type RefusalCause =
   | 'no_keys'
   | 'revoked';
 
-/** A token that is not accepted, with the code that the client is answered with. */
+/** The refusal of a token, with the code that answers the client. */
 export interface Refusal {
   readonly code: 'unauthorized' | 'token_expired' | 'rate_limited' | 'unavailable';
   readonly cause: RefusalCause;
@@ -49,43 +49,43 @@ export const MAX_TOKEN_BYTES = 8_192;
 export const CLOCK_TOLERANCE_SECONDS = 10;
 
 /**
- * How far ahead `iat` may lie, in seconds: more than clocks differ. What is further ahead is no time of issue (milliseconds, say), and
- * a revocation of what was issued up to now would never reach the token.
+ * How far ahead `iat` may lie, in seconds: more than clocks differ. A later `iat` is no time of issue (milliseconds, say). If it
+ * counted, no revocation of tokens that were issued up to now would cover the token.
  */
 const MAX_AHEAD_SECONDS = 60;
 
-/** Verified tokens that a worker remembers, so that clients which reconnect cost it no signature; about 1 KiB each with a few globs. */
+/** Verified tokens that a worker remembers, so that a reconnect costs no signature check; about 1 KiB each with a few globs. */
 const MAX_REMEMBERED_TOKENS = 10_000;
 
 /**
- * What these tokens are long together at most, in bytes. The globs of one of 7 KiB take 21 KiB of memory: without this, 10,000 of them
- * would take 210 MB in each worker; with it, all take 50 MB at most.
+ * The most bytes of these tokens together. The globs of a token of 7 KiB take 21 KiB of memory. Without this bound 10,000 such tokens
+ * would take 210 MB in each worker; with it they take 50 MB at most.
  */
 const MAX_REMEMBERED_BYTES = 8_388_608;
 
-/** Verifications of a worker that are in flight. Each holds a token of up to 8 KiB. */
+/** The most verifications of a worker that are in flight. Each holds a token of up to 8 KiB. */
 export const MAX_VERIFICATIONS = 2_048;
 
-/** The longest subject or token id, in UTF-16 units: they stand in memory, and a revocation can name no longer one. */
+/** The longest subject or token id, in UTF-16 units: they are kept in memory, and no revocation can name a longer one. */
 const MAX_NAME_LENGTH = 256;
 
-/** What `typ` may be, where a token has one: other kinds of JWT are meant for other uses. */
+/** What `typ` may be, if a token has one: other kinds of JWT are meant for other uses. */
 const TYPES: readonly string[] = ['jwt', 'at+jwt'];
 
-/** Three parts of base64url. Everything else is not worth a look. */
+/** Three parts of base64url. Everything else is refused unparsed. */
 const COMPACT_FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-/** What a {@link TokenVerifier} may be told besides. */
+/** Optional settings of a {@link TokenVerifier}. */
 export interface VerifierOptions {
-  /** ms since the Unix epoch. */
+  /** Returns ms since the Unix epoch. */
   readonly clock?: () => number;
-  /** Verified tokens that it remembers. */
+  /** The most verified tokens that it remembers. */
   readonly maxRemembered?: number;
-  /** Their length together, in bytes. */
+  /** The most bytes of these together. */
   readonly maxRememberedBytes?: number;
-  /** Called for each token whose key is not among the keys: there may be newer ones. */
+  /** Called for each token whose key is unknown, because there may be newer keys. */
   readonly onUnknownKey?: () => void;
-  /** Whether a token that is good otherwise is accepted no longer. */
+  /** Whether a token that is otherwise valid was revoked. */
   readonly isRevoked?: (token: RevocableToken) => boolean;
 }
 
@@ -102,7 +102,7 @@ export class TokenVerifier {
   #rememberedBytes = 0;
   #inFlight = 0;
 
-  /** @param keys the keys that count now; undefined while there are none. */
+  /** @param keys returns the keys that are in force; undefined while there are none. */
   constructor(
     keys: () => KeySet | undefined,
     rules: TokenRules,
@@ -123,18 +123,18 @@ export class TokenVerifier {
     this.#isRevoked = isRevoked;
   }
 
-  /** Tokens that are remembered. */
+  /** The number of tokens that it remembers. */
   get remembered(): number {
     return this.#remembered.size;
   }
 
-  /** Forgets verified tokens, because the keys have changed. Whoever is connected stays until its token expires. */
+  /** Forgets verified tokens, because the keys have changed. Connected clients stay until their tokens expire. */
   forgetTokens(): void {
     this.#remembered.clear();
     this.#rememberedBytes = 0;
   }
 
-  /** Verifies one token. Never throws, and never says anything of the token's text. */
+  /** Verifies one token. Never rejects, and no result quotes the token. */
   async verify(token: string): Promise<Identity | Refusal> {
     if (token.length > MAX_TOKEN_BYTES) return { code: 'unauthorized', cause: 'too_large' };
     if (!COMPACT_FORM.test(token)) return { code: 'unauthorized', cause: 'malformed' };
@@ -148,8 +148,8 @@ export class TokenVerifier {
     this.#inFlight += 1;
     try {
       const identity = await this.#verifyWith(keys, token);
-      // A key that was replaced meanwhile may not outlive itself here.
       if ('code' in identity) return identity;
+      // If the keys changed meanwhile, the token's key may have been withdrawn.
       if (keys === this.#keys()) this.#remember(hash, identity, token.length);
       return this.#unlessRevoked(identity);
     } catch (error) {
@@ -161,7 +161,7 @@ export class TokenVerifier {
     }
   }
 
-  /** Asked last and without a pause before the answer, so that no revocation comes between. */
+  /** Must be called in the turn that answers, so that no revocation comes between. */
   #unlessRevoked(identity: Identity): Identity | Refusal {
     return this.#isRevoked(identity) ? { code: 'unauthorized', cause: 'revoked' } : identity;
   }

@@ -12,15 +12,15 @@ export interface AuthenticationFault {
 export interface AuthenticationParts {
   /** Never rejects. */
   readonly verify: (token: string) => Promise<Identity | Refusal>;
-  /** Whether a client without an identity may have this one. It may not if its subject has as many connections as it may. */
+  /** Whether a client without an identity may have this one. False if the subject has the most connections that it may have. */
   readonly admits: (connection: Connection, identity: Identity) => boolean;
-  /** The rights of a client have changed: takes what it holds beyond them. */
+  /** Takes from a client the channels that its new rights do not allow. */
   readonly applyRights: (connection: Connection) => void;
   /** A token was accepted. `isFirst` says that the client had no identity before. */
   readonly onIdentified: (connection: Connection, isFirst: boolean) => void;
 }
 
-/** Gives sessions their identities, where the node asks for some. */
+/** Gives sessions their identities, on a node that asks for tokens. */
 export class Authentication {
   readonly #parts: AuthenticationParts;
 
@@ -29,8 +29,8 @@ export class Authentication {
   }
 
   /**
-   * Verifies a token and tells the client `authenticated`. A client that has an identity keeps its subject; narrower
-   * rights hold when this resolves.
+   * Verifies a token and tells the client `authenticated`. A client that has an identity keeps its subject. Narrower
+   * rights are in force when this resolves.
    *
    * @returns why the token was refused; the caller tells the client. Undefined when it was accepted, or when the
    *   connection has ended meanwhile.
@@ -80,12 +80,12 @@ const MESSAGES: Readonly<Record<AuthenticationFault['cause'], string>> = {
   revoked: 'The token was revoked. One without `iat` counts as older than any revocation.',
   no_keys: 'The keys that tokens are verified with cannot be fetched right now.',
   busy: 'Too many tokens are being verified.',
-  subject: 'A connection keeps its subject; open another one for another subject.',
-  connections: 'The subject has as many connections as it may.',
-  pending: 'A token of this connection is being verified.',
+  subject: 'A connection keeps its subject. Open another connection for another subject.',
+  connections: 'The subject has the most connections that it may have. Close one of them first.',
+  pending: 'A token of this connection is being verified. Wait for the answer.',
 };
 
-/** What the client is told, for whoever makes the tokens. It holds nothing of the token. */
+/** What the client is told, for those who issue the tokens. It quotes nothing of the token. */
 export function explain({ cause }: AuthenticationFault): string {
   return MESSAGES[cause];
 }

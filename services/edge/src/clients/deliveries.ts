@@ -14,7 +14,7 @@ import type { ReadableIndex } from './membership/membership.ts';
 import type { PublicationBodies } from './publication-bodies.ts';
 import { SavedByChannel } from './saved-by-channel.ts';
 
-/** Puts publications into the queues of their subscribers, and has the sockets of these written to soon. */
+/** Puts publications into the queues of their subscribers, and schedules the writes to the subscribers' sockets. */
 export class Deliveries {
   readonly statistics = createFanOutStatistics();
   readonly savedByChannel = new SavedByChannel();
@@ -46,18 +46,18 @@ export class Deliveries {
     });
   }
 
-  /** Ends the timer. What waits is not written. */
+  /** Ends its timer. Publications that wait are not written any more. */
   stop(): void {
     this.#flushScheduler.stop();
   }
 
-  /** Something waits for this connection, and nothing did before. */
+  /** Schedules a flush of a connection whose queue was empty and holds something now. */
   flushSoon(connection: Connection): void {
     this.#round.dirty.push(connection);
     this.#flushScheduler.schedule();
   }
 
-  /** Delivers to all who have all of the channel. The publication must be the latest in the log. */
+  /** Delivers a publication to the clients that have all of its channel. It must be the latest in the log. */
   deliver(publication: Publication): void {
     const refusedBefore = this.#round.refused;
     const now = performance.now();
@@ -81,7 +81,13 @@ export class Deliveries {
     this.#flushRound.mark(publication.publishedAt, publication.body.length, queued > 0);
   }
 
-  /** Delivers to clients of one format that have the latest of a channel. Their queues refuse nothing of it. */
+  /**
+   * Delivers a publication to clients that have the latest of its channel.
+   *
+   * @param audience clients of one format, all of which have room for the publication.
+   * @param skipped how many publications before it they were not sent.
+   * @param isRaw whether they were not told what it is deflated against.
+   */
   deliverLatest(
     publication: Publication,
     audience: Audience<Connection>,
@@ -99,7 +105,7 @@ export class Deliveries {
     this.#applyVerdicts();
   }
 
-  /** Counts what a binary publication saves these clients, whose queues took it. A text one saves nothing. */
+  /** Counts what a binary publication saves these clients, whose queues took it. A text publication saves nothing. */
   #countSaved({ body, channel }: Publication, sent: Uint8Array, clients: number): void {
     if (sent === body) return;
     const saved = (body.length - sent.length) * clients;
@@ -107,7 +113,7 @@ export class Deliveries {
     this.savedByChannel.count(channel, saved);
   }
 
-  /** Does what a delivery left to do, once its loop is over. */
+  /** Acts on the verdicts of a delivery, once its loop is over. */
   #applyVerdicts(): void {
     const { nearlyFull, slow } = this.#round;
     for (const connection of nearlyFull) connection.flush();

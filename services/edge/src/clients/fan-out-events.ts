@@ -9,7 +9,7 @@ export interface FanOutEvents {
   clientOpened(session: Session): void;
   clientClosed(reason: CloseReason, session: Session): void;
   requestRejected(code: ErrorCode): void;
-  /** A client said who it is, or sent a new token. `isFirst` says which. */
+  /** A token was accepted. `isFirst` says whether it is the client's first one, or a new one. */
   identified(session: Session, isFirst: boolean): void;
   tokenRefused(fault: AuthenticationFault, session: Session): void;
   /** A connection is closed because its token was revoked. */
@@ -26,8 +26,8 @@ export interface FanOutEvents {
 }
 
 /**
- * What a fan-out worker counts where a call per delivery would cost too much. Plain numbers that
- * only grow; the metrics read them when they are asked.
+ * What a fan-out worker counts because a call for each delivery would cost too much. The numbers only grow, and a scrape of
+ * the metrics reads them.
  */
 export interface FanOutStatistics {
   /** Subscribers that delivery loops visited: 500 for one publication to 500. */
@@ -40,12 +40,16 @@ export interface FanOutStatistics {
   refusals: number;
   /** Refused publications that were queued after all, from the publication log. */
   caughtUp: number;
-  /** Bytes by which binary publications were shorter than text ones would have been, over all clients whose queues took them. References, which cost some of it, are not counted. */
+  /**
+   * Bytes by which binary publications were shorter than text ones would have been, over all clients whose queues took them.
+   * The bytes of references are not subtracted.
+   */
   savedBytes: number;
   /** Publications that subscriptions to the latest were not sent, because a newer one came within the interval. */
   skipped: number;
 }
 
+/** Statistics that have counted nothing. The caller owns them. */
 export function createFanOutStatistics(): FanOutStatistics {
   return {
     broadcastIterations: 0,

@@ -362,7 +362,10 @@ describe('FanOut: promises', { timeout: TIMEOUT_MS }, () => {
     const other = server.client();
     other.request({ type: 'subscribe', channels: [{ channel: CHANNELS[0], history: 10 }] });
     expect(other.answers()).toEqual([]);
-    await until(() => stalled.webSocket.closes.length > 0, 'the end of who holds them up');
+    await until(
+      () => stalled.webSocket.closes.length > 0,
+      'the end of the client that holds them up',
+    );
     expect(stalled.webSocket.closes).toMatchObject([{ reason: 'slow' }]);
     await new Promise(setImmediate);
     const [from] = [...server.upstream.pendingReads.values()];

@@ -15,11 +15,11 @@ export interface FanOutSettings extends SessionLimits {
   /** Bytes of recent publications that are kept for clients that are behind or resume; 0 for none. */
   readonly logBytes: number;
   readonly subscriptions: SubscriptionLimits;
-  /** The rights of every client. Where the node asks for tokens, each client has those of its token instead. */
+  /** The rights of every client. If the node asks for tokens, each client has the rights of its token instead. */
   readonly rights: Rights;
   /** What the clients of one subject may have and do together. */
   readonly subjectLimits: OwnerLimits;
-  /** Verifies who clients are. Undefined where the node does not ask. */
+  /** Verifies who clients are. Undefined if the node does not ask for tokens. */
   readonly tokens?: Pick<TokenVerifier, 'verify'> | undefined;
   /** Whether requests beyond a rate are refused, or only counted. */
   readonly enforcesRates: boolean;

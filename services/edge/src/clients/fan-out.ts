@@ -40,29 +40,29 @@ import { ClientTurns } from './time/client-turns.ts';
 import { reconnectSpreadMs } from './time/reconnect-spread.ts';
 import { inTurns } from './time/turn-budget.ts';
 
-/** What is known of a client when its handshake is done. */
+/** What the handshake says of a client. */
 export interface NewClient {
-  /** The one of the settings' formats that the client chose. The first one unless it is given. */
+  /** The one of the settings' formats that the client chose; the first one by default. */
   readonly format?: WireFormat;
-  /** The token that came in the handshake. It is ignored where the node asks for none. */
+  /** The token that came in the handshake. It is ignored if the node asks for no tokens. */
   readonly token?: string | undefined;
   /** See {@link Session}. */
   readonly address?: string;
   /** See {@link Session}. */
   readonly origin?: string | undefined;
-  /** See {@link Session}. It counts the connection already. */
+  /** See {@link Session}. The owner counts the connection already. */
   readonly addressOwner?: Owner | undefined;
 }
 
 /**
- * The phase of the nth client's pings is n times this, without its integer part. So they are spread more evenly than at
- * random, whichever clients come and go (Knuth, The Art of Computer Programming 3, 6.4).
+ * The phase of the nth client is n times this, without the integer part. So pings are spread more evenly than at random,
+ * whichever clients come and go (Knuth, The Art of Computer Programming 3, 6.4).
  */
 const GOLDEN_SECTION = (Math.sqrt(5) - 1) / 2;
 
 /**
- * A fan-out worker: owns the sockets, and delivers to each client the channels that it holds. It knows nothing of Redis; a
- * {@link Feed} tells it everything.
+ * A fan-out worker: it owns the sockets, and delivers to each client the channels that the client holds. It knows nothing of
+ * Redis; everything comes from a {@link Feed}.
  */
 export class FanOut implements FeedListener, ConnectionOwner {
   readonly #membership: Membership;
@@ -88,7 +88,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
   readonly #notices = new StateNotices(this.#connections);
   #opened = 0;
   #unidentified = 0;
-  /** The part of all queues that is trimmed next. */
+  /** The part of the queues that is trimmed next. */
   #nextTrim = 0;
 
   /** @param connect attaches the listener to a hub, and returns the feed of that hub. */
@@ -160,12 +160,12 @@ export class FanOut implements FeedListener, ConnectionOwner {
     });
   }
 
-  /** Subscriptions to the latest of a channel. */
+  /** The number of subscriptions to the latest of a channel. */
   get latestSubscriptions(): number {
     return this.#conflation.subscriptions;
   }
 
-  /** Connections that chose binary frames. */
+  /** The number of connections that chose binary frames. */
   get binaryConnections(): number {
     return this.#binaryConnections;
   }
@@ -195,7 +195,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#publicationLog.bytes;
   }
 
-  /** Connections whose clients must say who they are and have not yet. */
+  /** The number of connections whose clients must still say who they are. */
   get unidentified(): number {
     return this.#unidentified;
   }
@@ -205,7 +205,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#connections;
   }
 
-  /** Takes over a connection whose handshake is done. */
+  /** Takes over a connection after its handshake, and welcomes the client. The worker owns the result. */
   open(webSocket: WebSocket, socket: Socket, client: NewClient = {}): Connection {
     const {
       format = this.#settings.formats[0],
@@ -267,7 +267,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return connection;
   }
 
-  /** Ends the worker: terminates everyone who is still connected, some in a turn. */
+  /** Ends the worker: terminates all connections, over several turns of the event loop. */
   async stop(): Promise<void> {
     this.#turns.stop();
     this.#conflation.stop();
@@ -280,7 +280,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     return this.#revokedSessions.end(isRevoked);
   }
 
-  // What the hub tells.
+  // The feed's listener.
 
   onPublication(publication: Publication): void {
     this.#publicationLog.append(publication);
@@ -291,7 +291,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   onReference(channel: string, { reference }: WireChannel): void {
     if (reference === undefined) return;
-    // Those who have the latest are told it when they need it.
+    // Conflation tells it to the clients that have the latest, when they need it.
     for (const { group, isTold } of this.#bodies.groups) {
       if (!isTold) continue;
       const { members } = this.index.audience(channel, group);
@@ -340,7 +340,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
     this.#turns.serveDue();
   }
 
-  // What connections tell.
+  // The owner of connections.
 
   onFlushNeeded(connection: Connection): void {
     this.#deliveries.flushSoon(connection);
@@ -437,7 +437,7 @@ export class FanOut implements FeedListener, ConnectionOwner {
 
   #serve(connection: Connection): number {
     connection.tend(performance.now());
-    // It keeps replay memory occupied, and others wait for that.
+    // It occupies replay memory that others wait for.
     if (this.#subscriptions.waitsForMemory && connection.blocksReplayMemory)
       connection.close('slow');
     return connection.dueAt;

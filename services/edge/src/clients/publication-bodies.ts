@@ -3,17 +3,17 @@ import type { WireFormat } from '../outbound/wire-format.ts';
 import type { Connection } from './connection/connection.ts';
 import type { Membership } from './membership/membership.ts';
 
-/** Clients that have all of a channel, and are sent the same bytes of a publication. */
+/** A group of clients that have all of a channel and are sent the same bytes of a publication. */
 interface DeliveryGroup {
   /** The group in the index. */
   readonly group: number;
-  /** The body that they are sent. For text frames it is the publication's own. */
+  /** Returns the body that they are sent; the publication's own for text frames. */
   readonly bodyOf: BodyOf;
   /** Whether they are told each reference of the channel. */
   readonly isTold: boolean;
 }
 
-/** Whether a client was told this reference of a channel last. It is asked of those who may be told references. */
+/** Whether this is the last reference of a channel that a client was told. It is called for clients that may be told references. */
 type WasTold = (
   connection: Connection,
   channel: string,
@@ -21,8 +21,8 @@ type WasTold = (
 ) => boolean;
 
 /**
- * What clients are sent of a publication. It depends on the format that they speak and, in binary frames, on whether they were told
- * the references of the channel; those who were not read raw.
+ * What clients are sent of a publication. It depends on their format and, for binary frames, on whether they were told the
+ * references of the channel. Clients that were not told them read raw.
  */
 export class PublicationBodies {
   /** All who have all of a channel. */
@@ -31,7 +31,7 @@ export class PublicationBodies {
   readonly #wasTold: WasTold;
   /** Bodies of the past, by the group of a binary format. */
   readonly #past = new Map<number, PastBodies>();
-  /** The same for those who read raw. */
+  /** The same for clients that read raw. */
   readonly #pastRaw = new Map<number, PastBodies>();
 
   /** @param formats in the order of their groups. */
@@ -65,7 +65,7 @@ export class PublicationBodies {
     return bodyOf(isRaw ? rawOf(publication) : publication, skipped);
   }
 
-  /** What one connection is sent of publications of the past. */
+  /** Returns what one connection is sent of publications of the past. The bodies are shared. */
   pastBodiesFor({ isBinary, bodyOf }: WireFormat, connectionOf: () => Connection): BodyOf {
     if (!isBinary) return bodyOf;
     return (publication) => {
@@ -86,20 +86,20 @@ export class PublicationBodies {
 }
 
 /**
- * The most bytes of bodies that are kept, per worker: some thousand trades, until {@link PastBodies.clear}. Clients that resume or catch up at the same time read the same
- * publications, one client after the other.
+ * The most bytes of bodies that are kept until {@link PastBodies.clear}: some thousand trades. Clients that resume or catch up at the
+ * same time read the same publications, one client after the other.
  */
 const KEPT_BYTES = 1024 * 1024;
 
 interface PastBody {
   readonly body: Uint8Array;
-  /** The reference of the channel when it was made. With another one the body would be another. */
+  /** The reference of the channel when the body was made. With another reference the body would differ. */
   readonly reference: object | undefined;
 }
 
 /**
- * The bodies of past publications in a format that makes them anew for each call. Clients share them, so that a thousand clients that catch up do
- * not make and hold a thousand of each.
+ * The bodies of past publications in a format that makes a new one for each call. Clients share them, so that a thousand clients
+ * that catch up do not make and hold a thousand of each.
  */
 export class PastBodies {
   readonly #make: BodyOf;
@@ -108,6 +108,7 @@ export class PastBodies {
   readonly #made = new Map<Publication, PastBody>();
   #bytes = 0;
 
+  /** @param keptBytes the most bytes of bodies that it keeps. */
   constructor(make: BodyOf, keptBytes = KEPT_BYTES) {
     this.#make = make;
     this.#keptBytes = keptBytes;
@@ -129,8 +130,8 @@ export class PastBodies {
   };
 
   /**
-   * Lets go of everything. Call it once a second: each publication that is a key holds the whole buffer in which it came to the worker, up to
-   * 64 KiB, also when the log has let it go.
+   * Drops all bodies. Call it once a second: each publication that is a key keeps the whole buffer alive in which it came to the
+   * worker, up to 64 KiB, even if the log has dropped the publication.
    */
   clear(): void {
     this.#made.clear();
@@ -143,7 +144,7 @@ export class PastBodies {
   }
 }
 
-/** The publication for clients that were told no reference. One that is deflated by itself needs none. */
+/** The publication for clients that were told no reference. A payload that is deflated by itself needs none. */
 function rawOf(publication: Publication): Publication {
   const { reference = 0 } = publication.deflated ?? {};
   return reference === 0 ? publication : { ...publication, deflated: undefined };

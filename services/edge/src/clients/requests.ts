@@ -12,29 +12,29 @@ import type { Connection } from './connection/connection.ts';
 import type { Session } from './session/session.ts';
 import type { Subscriptions } from './subscriptions/subscriptions.ts';
 
-/** Requests of one client that are ignored before it is disconnected. */
+/** The most ignored requests of one client. One more disconnects it. */
 const MAX_IGNORED_REQUESTS = 200;
 
 /**
- * Ignored requests that are forgiven with each answered one, so that rare bursts do not add up. A client that sends up to
- * three times its rate is held to that rate; a client that sends more is disconnected.
+ * How many ignored requests each answered one makes up for, so that rare bursts do not add up. A client that sends up to
+ * three times its rate is held to the rate; a client that sends more is disconnected.
  */
 const FORGIVEN_PER_REQUEST = 2;
 
 /**
- * Unread pongs of one client before `ws` ends its connection without a close frame. All pings of one read count. The number
- * is above the default burst of requests (`EDGE_REQUEST_BURST`) plus {@link MAX_IGNORED_REQUESTS}, so a client that reads is
- * told a code first. With the default of `ws`, 60, a few dozen pings at once lost the connection.
+ * The most unread pongs of one client. With one more, `ws` ends the connection without a close frame. All pings of one read of
+ * the socket count. The number is above the default burst of requests (`EDGE_REQUEST_BURST`) plus {@link MAX_IGNORED_REQUESTS},
+ * so a client that reads is told a code first. With the default of `ws`, 60, a few dozen pings at once lost the connection.
  */
 export const MAX_PENDING_PONGS = 1_024;
 
 /**
- * The window in which a client's errors are counted, in ms. Without it a client that sends junk below its rate of requests
- * would be answered for ever.
+ * The window in which a client's errors are counted, in ms. Without a limit in it, a client that sends junk below its rate of
+ * requests would be answered for ever.
  */
 export const ERROR_WINDOW_MS = 5_000;
 
-/** When a token may be sent again that could not be verified, in ms: because too many are, or because there are no keys. */
+/** The wait that a client is told with a token that could not be verified, in ms: too many are in flight, or there are no keys. */
 const VERIFY_AGAIN_MS: Partial<Record<ErrorCode, number>> = {
   rate_limited: 1_000,
   unavailable: 10_000,
@@ -60,7 +60,7 @@ export class Requests {
   /**
    * @param onRejected hears of each request that was answered with an error.
    * @param maxErrors errors within {@link ERROR_WINDOW_MS}; the last of them ends the connection.
-   * @param authentication undefined where the node asks nobody who they are.
+   * @param authentication undefined if the node asks for no tokens.
    * @param onTokenRefused hears of each token that was refused.
    */
   constructor(
@@ -79,7 +79,11 @@ export class Requests {
     this.#onRejected = onRejected;
   }
 
-  /** @param now ms on the monotonic clock. */
+  /**
+   * Answers a message, or ignores it if it is beyond the client's rate.
+   *
+   * @param now ms on the monotonic clock.
+   */
   handle(connection: Connection, data: Buffer, isBinary: boolean, now: number): void {
     const isBeyond = this.#isBeyond(connection.session, now);
     if (!isBeyond)
@@ -93,7 +97,7 @@ export class Requests {
       else this.#refuseBinary(connection, now);
       return;
     }
-    // Ignored requests are parsed too. The connection ends before the cost of that adds up.
+    // Ignored requests are parsed too, for their `id`. The connection ends before the cost of that adds up.
     const parsed = parseClientMessage(decoder.decode(data));
     const { id } = parsed.ok ? parsed.message : parsed.fault;
     if (isBeyond && !(parsed.ok && parsed.message.type === 'unsubscribe')) {
@@ -106,13 +110,13 @@ export class Requests {
   }
 
   /**
-   * Charges a WebSocket ping or pong like a request. `ws` has answered it already, which costs as much as a reply of ours.
+   * Charges a WebSocket ping or pong like a request: `ws` has answered it already, which costs as much as a reply of ours.
    */
   handleControlFrame(connection: Connection, now: number): void {
     if (this.#isBeyond(connection.session, now)) this.#mayIgnore(connection);
   }
 
-  /** Verifies a token that came with `auth`, or in the handshake (then without an `id`). The answer follows. */
+  /** Verifies a token that came with `auth`, or in the handshake (then without an `id`), and answers the client. */
   async authenticate(
     connection: Connection,
     token: string,
@@ -130,10 +134,10 @@ export class Requests {
       disconnect(connection);
       return;
     }
-    // A client that has an identity keeps it until that ends.
+    // A client that has an identity keeps it, and its connection, until the identity ends.
     if (code === 'rate_limited' || connection.session.identity?.current !== undefined) return;
     connection.flush();
-    // It must come back, and not take its token for a bad one.
+    // Without keys the code must not blame the token: the client must come back with it.
     connection.close(code === 'unavailable' ? 'internal' : code);
   }
 
@@ -173,14 +177,14 @@ export class Requests {
     }
   }
 
-  /** Whether a request is beyond the rate of its client, or of the client's subject, and must be ignored for it. */
+  /** Whether a request exceeds the rate of its client, or of the client's subject, and must be ignored. */
   #isBeyond({ requestBudget, subjectOwner }: Session, now: number): boolean {
     if (!requestBudget.take(now)) return this.#guard.refuses('requests');
     const isShared = subjectOwner?.take('requests', now) ?? true;
     return !isShared && this.#guard.refuses('subject_requests');
   }
 
-  /** Counts an ignored request. Returns false if it was one too many: then the connection has ended. */
+  /** Counts an ignored request. Returns false, and disconnects the client, if it was one too many. */
   #mayIgnore(connection: Connection): boolean {
     connection.session.ignoredRequests += 1;
     if (connection.session.ignoredRequests <= MAX_IGNORED_REQUESTS) return true;
@@ -227,7 +231,7 @@ export class Requests {
   }
 }
 
-/** Sends the replies that wait, and then closes. */
+/** Sends the replies that wait, and then closes the connection. */
 function disconnect(connection: Connection): void {
   connection.flush();
   connection.close('rate_limited');

@@ -1,9 +1,9 @@
-/** For how many seconds nobody may have asked before nothing is counted any more: pages ask every second. */
+/** Counting stops this many seconds after the last call of {@link SavedByChannel.take}: pages of a console ask every second. */
 const UNASKED_SECONDS = 5;
 
 /**
- * The bytes a second that binary frames save the clients of a worker, by channel. It counts only while somebody asks, so it is
- * bounded by the channels that have publications meanwhile.
+ * The bytes a second that binary frames save the clients of a worker, by channel. It counts only while a page of a console asks,
+ * so its size is bounded by the channels that have publications meanwhile.
  */
 export class SavedByChannel {
   #bytes: Map<string, number> | undefined;
@@ -16,7 +16,8 @@ export class SavedByChannel {
   }
 
   /**
-   * Returns what was saved on a channel since the last call, in bytes a second, and counts anew. The first call only begins.
+   * Returns what was saved on each channel since the last call, in bytes a second, and counts anew. The first call returns 0
+   * for every channel and begins to count.
    *
    * @param now ms on the monotonic clock.
    */
@@ -29,7 +30,7 @@ export class SavedByChannel {
     return (channel) => Math.round((bytes?.get(channel) ?? 0) / Math.max(seconds, 1e-3));
   }
 
-  /** Call it once a second. */
+  /** Stops counting if nobody has asked for long. Call it once a second. */
   tick(): void {
     this.#unasked += 1;
     if (this.#unasked > UNASKED_SECONDS) this.#bytes = undefined;

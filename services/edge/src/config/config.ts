@@ -20,16 +20,16 @@ import { DRAIN_RESERVE_SECONDS, type EdgeConfig, REUSE_PORT_PLATFORMS } from './
 /** The most worker threads: more than a machine of the intended kind has cores. */
 const MAX_WORKERS = 64;
 
-/** An office that loses its node comes back at once: five seconds' worth of handshakes. */
+/** The burst of handshakes of one address, in seconds of its rate: an office that loses its node comes back at once. */
 const ADDRESS_BURST_SECONDS = 5;
 
-/** As many as `EDGE_REQUEST_BURST` is of `EDGE_REQUEST_RATE` by default. */
+/** The burst of requests of one subject, in seconds of its rate: the ratio of the defaults of `EDGE_REQUEST_BURST` and `EDGE_REQUEST_RATE`. */
 const SUBJECT_BURST_SECONDS = 4;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** 16 TiB, which is more than a machine of that kind has. */
+/** 16 TiB, which is more than a machine of the intended kind has. */
 const MAX_MEMORY_BYTES = 16 * 1024 * 1024 * MIB;
 
 /**

@@ -10,10 +10,10 @@ import {
 
 const KIB = 1024;
 
-/** A user name and a password belong in no URL. */
+/** An `https:` URL without a user name and a password, which would end up in logs. */
 const JWKS_URL = /^https:\/\/[^\s/?#@]+([/?][^\s#@]*)?$/;
 
-/** Rejects settings that are fine each, and not together; and files that could not be used. */
+/** Rejects settings that are valid by themselves but not together, and files that could not be used. */
 export function rejectContradictions(
   env: EnvironmentReader,
   config: Omit<EdgeConfig, 'unknownVariables'>,
@@ -81,8 +81,8 @@ function rejectTlsContradictions(
 }
 
 /**
- * On an address that others reach, an edge without TLS or without tokens is often a setting that was forgotten, and nothing else
- * would show it. So both must be asked for by name.
+ * If an edge listens on an address that others reach, no TLS or no tokens often means that a setting was forgotten, and nothing
+ * else would show it. So the operator must ask for both by name.
  */
 function rejectUnsafePublicStart(
   env: EnvironmentReader,
@@ -133,7 +133,7 @@ function rejectIdentityContradictions(
   }
 }
 
-/** `--check` must find what would keep every worker from starting. Workers read the file again, and when it changes. */
+/** `--check` must find what would keep every worker from starting. Workers read the file again, at their start and when it changes. */
 function rejectUnusableKeys(
   env: EnvironmentReader,
   name: string,

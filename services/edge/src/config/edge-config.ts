@@ -3,7 +3,7 @@ import type { WriteMode } from '../outbound/socket-send.ts';
 
 /** All settings of an edge. A test holds the table of docs/configuration.md to it. */
 export interface EdgeConfig extends ServiceSettings {
-  /** Variables that look like settings of an edge and are none. */
+  /** Variables that look like settings of an edge, but are not. */
   readonly unknownVariables: readonly UnknownVariable[];
   /** `EDGE_NODE_ID`: the node's name in `welcome`, logs and Redis. */
   readonly nodeId: string;
@@ -34,16 +34,16 @@ export interface EdgeConfig extends ServiceSettings {
   readonly jwtIssuer: string | undefined;
   /** `EDGE_JWT_AUDIENCE`: what `aud` must be or hold. */
   readonly jwtAudience: string | undefined;
-  /** `EDGE_DEMO_URL`: a page that `GET /` points people to, as `npm start` sets it. */
+  /** `EDGE_DEMO_URL`: a page that `GET /` links to; `npm start` sets it. */
   readonly demoUrl: string | undefined;
   /** `EDGE_ORIGINS`: the web pages that may connect; none for all. */
   readonly origins: readonly string[];
   /**
-   * `EDGE_TRUSTED_PROXIES`: addresses and networks of the proxies in front; none for `direct`. Undefined when nobody said
-   * whether there are any: then the address of a connection may be that of a balancer, and nothing is limited by it.
+   * `EDGE_TRUSTED_PROXIES`: addresses and networks of the proxies in front; empty for `direct`. Undefined if it is not set: then
+   * the address of a connection may be that of a balancer, and nothing is limited by address.
    */
   readonly trustedProxies: readonly string[] | undefined;
-  /** `EDGE_PROXY_PROTOCOL`: the version of the PROXY protocol that trusted proxies speak, if they do. */
+  /** `EDGE_PROXY_PROTOCOL`: the version of the PROXY protocol that trusted proxies speak; `none` if they do not. */
   readonly proxyProtocol: 'none' | 'v1';
   /** `EDGE_ADDRESS_MAX_CONNECTIONS`: clients of one address. */
   readonly addressMaxConnections: number;
@@ -83,7 +83,7 @@ export interface EdgeConfig extends ServiceSettings {
   readonly maxChannels: number;
   /** `EDGE_REQUEST_RATE` and `EDGE_REQUEST_BURST`: requests per client and second. */
   readonly requestRate: Rate;
-  /** `EDGE_MAX_ERRORS`: errors in 5 s with which a client is closed. */
+  /** `EDGE_MAX_ERRORS`: the number of errors in 5 s that closes a client. */
   readonly maxErrors: number;
   /** `EDGE_SUBSCRIBE_RATE`: channels per client and second; the burst is what it may hold. */
   readonly subscribeRate: Rate;
@@ -115,7 +115,7 @@ export interface EdgeConfig extends ServiceSettings {
  */
 export const UNIDENTIFIED_SHARE = 0.05;
 
-/** Those of one worker. */
+/** The number of such connections that one worker may have. */
 export function unidentifiedOfWorker({
   maxConnections,
   workers,
@@ -124,14 +124,14 @@ export function unidentifiedOfWorker({
 }
 
 /**
- * The share of `HTTP_MAX_CONNECTIONS` that one address may have open, and of the places for those who have not said who they are:
- * with it, four addresses are needed to push out those of others. By default it is as many as one address may open at once.
+ * The share of `HTTP_MAX_CONNECTIONS` that one address may have open, and of the connections that may be unidentified. With it, four
+ * addresses are needed to push out those of others. By default it is the number of connections that one address may open at once.
  */
 export const ADDRESS_PLAIN_SHARE = 0.25;
 
 /**
- * The number of addresses, or subjects, that it takes at least to use up what a node may ask of Redis
- * (`EDGE_NODE_SUBSCRIBE_RATE`, `EDGE_HISTORY_READ_BYTES_PER_SECOND`): whatever one does, four fifths are left to others.
+ * The least number of addresses, or subjects, that can use up what a node may ask of Redis (`EDGE_NODE_SUBSCRIBE_RATE`,
+ * `EDGE_HISTORY_READ_BYTES_PER_SECOND`): whatever one of them does, four fifths are left for others.
  */
 export const LEAST_OWNERS = 5;
 

@@ -2,36 +2,36 @@ import type { DeflatedPayload } from '@tradewind/fanout';
 import { MAX_REFERENCE_BYTES } from '@tradewind/protocol';
 import type { PayloadDeflater } from './payload-deflater.ts';
 
-/** What the frame that tells a reference has besides it, in bytes; a JSON string of it is about an eighth longer. */
+/** The bytes of a `reference` frame besides the reference itself, which is about an eighth longer as a JSON string. */
 const REFERENCE_FRAME_BYTES = 50;
 const ESCAPED_LENGTH = 1.125;
 
-/** By how much the price may rise at most where another reference does not help. */
+/** The largest factor of the price: it doubles each time that another reference does not help. */
 const MOST_PRICE = 64;
 
-/** A reference must take at least a tenth off the payload after it, or nobody is told it. */
+/** The largest size of a deflated payload, as a share of the raw one, with which a first reference is useful. */
 const LEAST_USE = 0.9;
 
-/** After this many payloads in a row that did not become smaller, the channel rests. */
+/** The number of payloads in a row that did not become smaller after which the channel rests. */
 const FAILURES_UNTIL_REST = 16;
 
-/** For how many publications a channel rests: then it is tried again, since what is published may have changed. */
+/** For how many publications a resting channel goes raw. Then it is tried again, because its publications may have changed. */
 const REST = 1_024;
 
 /**
- * For how many payloads another reference is tried beside the current one. Publications of several kinds may alternate, and one of another kind says
- * little.
+ * For how many payloads another reference is tried beside the current one. Publications of several kinds may alternate, so one
+ * payload says little.
  */
 const TRIAL = 4;
 
-/** For how many payloads a first reference is tried before another one is. Not an even number: what alternates would not get its turn. */
+/** For how many payloads a first reference is tried before another one is. It is odd, so that of two kinds that alternate each is tried. */
 const FIRST_TRIAL = 3;
 
 interface Trial {
   readonly bytes: Uint8Array;
-  /** Payloads for which it is tried still. */
+  /** For how many further payloads it is tried. */
   left: number;
-  /** By how many bytes it made less of the payloads than the current reference did. */
+  /** By how many bytes it left less of the payloads than the current reference did. */
   saved: number;
 }
 
@@ -46,41 +46,41 @@ export class ChannelReferences {
   readonly #deflater: PayloadDeflater;
   readonly #lastId: number;
   #current: ChannelReference | undefined;
-  /** What becomes the first reference if it proves useful for one of the next publications. */
+  /** The payload that becomes the first reference if it proves useful for one of the next publications. */
   #candidate: Uint8Array | undefined;
-  /** For how many payloads it was tried, the next one included. */
+  /** For how many payloads the candidate was tried, the next one included. */
   #triedFirst = 1;
-  /** What is tried beside the current reference. */
+  /** The payload that is tried beside the current reference. */
   #trial: Trial | undefined;
-  /** How many publications of the sample were deflated, and their mean size. A first reference has no sample: any size is waste. */
+  /** How many publications of the sample were deflated, and their mean size. For a first reference there is no sample, and all bytes count as waste. */
   #sampled = Number.POSITIVE_INFINITY;
   #sampleMean = 0;
-  /** Bytes by which publications since exceeded that mean: what the reference's age has cost a client. */
+  /** By how many bytes publications since exceeded that mean: what the age of the reference has cost a client. */
   #waste = 0;
-  /** Publications since the reference was new, and their bytes. */
+  /** Publications since the reference was chosen, and their deflated bytes. */
   #uses = 0;
   #usedBytes = 0;
-  /** The mean size of publications with the reference before. */
+  /** The mean size of publications with the previous reference. */
   #meanBefore = Number.POSITIVE_INFINITY;
   #price = 1;
   #failures = 0;
   #rest = 0;
 
-  /** @param lastId of the channel's references so far; 0 for none. */
+  /** @param lastId the `id` of the channel's latest reference so far; 0 for none. */
   constructor(deflater: PayloadDeflater, lastId = 0) {
     this.#deflater = deflater;
     this.#lastId = lastId;
   }
 
-  /** The reference that clients must be told before whatever {@link deflate} returned last. Undefined while there is none. */
+  /** The reference that clients must be told before the last result of {@link deflate}. Undefined while there is none. */
   get current(): ChannelReference | undefined {
     return this.#current;
   }
 
   /**
-   * Deflates the payload of a publication. It may make {@link current} another one.
+   * Deflates the payload of a publication. {@link current} may be another one afterwards.
    *
-   * @param payload is copied where it is kept.
+   * @param payload is copied if it is kept.
    * @returns undefined if the payload must go raw.
    */
   deflate(payload: Uint8Array): DeflatedPayload | undefined {
@@ -108,18 +108,18 @@ export class ChannelReferences {
     return this.#judge(payload, deflated, id);
   }
 
-  /** Tries a payload from the next one on: this one would become nothing. */
+  /** Begins to try a payload as a reference, for the payloads after it: against itself it would deflate to nothing. */
   #beginTrial(payload: Uint8Array): void {
     if (payload.length > MAX_REFERENCE_BYTES) return;
     this.#trial = { bytes: Uint8Array.from(payload), left: TRIAL, saved: 0 };
   }
 
   /**
-   * Tries what is on trial for this payload too. At the end of the trial it becomes the reference if it made less of the payloads than the current
-   * one did.
+   * Deflates this payload against the one on trial too. At the end of the trial that one becomes the reference, if it left less of the
+   * payloads than the current one did.
    *
-   * @param byCurrent the bytes that the current reference leaves of it.
-   * @returns what it makes of the payload, if it is the reference from now on.
+   * @param byCurrent the bytes that the current reference leaves of the payload.
+   * @returns the deflated payload, if the one on trial is the reference from now on.
    */
   #tryBeside(payload: Uint8Array, byCurrent: number): Uint8Array | undefined {
     const trial = this.#trial;
@@ -147,7 +147,7 @@ export class ChannelReferences {
     return undefined;
   }
 
-  /** A candidate that helps none of some payloads gives way to the last of them. */
+  /** Tries the candidate. If it helps with none of {@link FIRST_TRIAL} payloads, the last of them replaces it. */
   #tryFirst(payload: Uint8Array, candidate: Uint8Array): DeflatedPayload | undefined {
     const bytes = this.#deflater.deflate(payload, candidate);
     this.#candidate = undefined;
@@ -174,7 +174,7 @@ export class ChannelReferences {
     this.#usedBytes = 0;
   }
 
-  /** What is sent of a payload. After many failures the channel rests, and begins with another reference. */
+  /** Decides whether a payload goes deflated or raw. After many failures the channel rests, and then tries another reference. */
   #judge(payload: Uint8Array, bytes: Uint8Array, reference: number): DeflatedPayload | undefined {
     if (reference !== UNTOLD && bytes.length < payload.length) {
       this.#failures = 0;
@@ -206,12 +206,12 @@ export class ChannelReferences {
     this.#price = hasHelped ? 1 : Math.min(MOST_PRICE, 2 * this.#price);
   }
 
-  /** Whether the reference's age has cost a client as much as another reference would. */
+  /** Whether the age of the reference has cost a client as many bytes as another reference would. */
   #isWorn({ length }: Uint8Array): boolean {
     const cost = REFERENCE_FRAME_BYTES + ESCAPED_LENGTH * length;
     return this.#waste > this.#price * this.#deflater.terms.price * cost;
   }
 }
 
-/** Instead of an id: nobody is told what a payload was deflated against. */
+/** In place of an id: clients were not told what the payload was deflated against. */
 const UNTOLD = -1;

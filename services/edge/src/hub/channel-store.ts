@@ -10,27 +10,27 @@ import {
 import type { HistoryPage } from '../sequence/message.ts';
 import type { ReadPositions } from './position-reader.ts';
 
-/** How Redis fails: for some time, or as long as nobody changes something. */
+/** How long Redis fails: for some time, or until somebody changes something. */
 export type StoreFault = 'passing' | 'lasting';
 
-/** What Redis keeps of the channels. All reads and writes but the positions go over the connection for commands. */
+/** What Redis keeps of the channels. All reads and writes except the positions go over the connection for commands. */
 export interface ChannelStore {
   /** Reads over the connection that carries the subscriptions. */
   readonly readPositions: ReadPositions;
-  /** Reads a page of at most `limit` entries, from an offset on, to another one if it is given. Both are inclusive. */
+  /** Reads a page of at most `limit` entries with offsets from `from` to `to`, both inclusive; without `to` up to the latest. */
   readHistory(channel: string, from: number, limit: number, to?: number): Promise<HistoryPage>;
   /**
-   * Starts a new epoch if the present one is `expected`; undefined: if there is none. Resolves with whether it did. If it
-   * did not, there was another epoch already.
+   * Starts a new epoch if the present one is `expected`, or if there is none and `expected` is undefined. Resolves with false if
+   * there was another epoch already.
    */
   startEpoch(channel: string, expected: string | undefined): Promise<boolean>;
-  /** Whether both connections lead to the same server, as far as Redis tells. */
+  /** Whether both connections lead to the same server. True if Redis does not tell. */
   linksAgree(): Promise<boolean>;
-  /** What a rejection of any of these means; undefined when it is a defect here and not a fault of Redis. */
+  /** The fault that a rejection of any of these stands for; undefined if it is a defect of the caller and not a fault of Redis. */
   faultOf(error: unknown): StoreFault | undefined;
 }
 
-/** The store over the node's two connections, which remain their owner's to end. */
+/** The store over the node's two connections, which their owner must end. */
 export function createChannelStore(
   commands: Pick<RedisCommands, 'readHistory' | 'startEpoch' | 'serverIdentity'>,
   subscriber: Pick<RedisSubscriber, 'readPositions' | 'serverIdentity'>,
@@ -50,8 +50,8 @@ export function createChannelStore(
 }
 
 /**
- * The store over a cluster. Both connections to a shard go to the address that its nodes announce, and the shard's probe shows
- * whether they lead to one server.
+ * The store over a cluster, whose connections their owner must end. Both connections to a shard go to the address that its nodes
+ * announce, and the shard's probe shows whether they lead to one server.
  */
 export function createClusterStore(
   commands: Pick<ClusterCommands, 'readHistory' | 'startEpoch'>,

@@ -4,21 +4,21 @@ import { type Acknowledgement, type FeedListener, type HistoryAnswer, nothingOf 
 
 /** The workers that wait for something of one channel, and what each waits for. */
 export class ChannelWaiters {
-  /** Workers that were not told yet that the channel is live. */
+  /** Workers that were not told yet that they have the channel. */
   readonly unacknowledged = new Set<FeedListener>();
-  /** Requests of workers whose clients resume. */
+  /** Requests for history of workers whose clients resume. */
   readonly requests: HistoryRequests;
-  /** Requests of workers that missed something themselves. */
+  /** Requests for history of workers that missed publications themselves. */
   readonly fillIns: HistoryRequests;
   readonly endRequests = new EndRequests();
 
-  /** @param channel its name. */
+  /** @param channel the channel's name. */
   constructor(channel: string) {
     this.requests = new HistoryRequests(channel);
     this.fillIns = new HistoryRequests(channel);
   }
 
-  /** A worker does not want the channel any more: none of its requests is answered. */
+  /** Drops all requests of a worker that does not want the channel any more. */
   drop(listener: FeedListener): void {
     this.unacknowledged.delete(listener);
     for (const each of [this.requests, this.fillIns, this.endRequests]) each.drop(listener);
@@ -37,12 +37,12 @@ export class ChannelWaiters {
 
 /**
  * Collects acknowledgements and sends them with one call for each worker: before the worker hears anything else, and at
- * the latest when the present turn of JavaScript ends.
+ * the latest in the next microtask.
  */
 export class Acknowledgements {
   readonly #isListening: (channel: string, listener: FeedListener) => boolean;
   #unsent: (readonly [FeedListener, Acknowledgement])[] = [];
-  /** Whether {@link send} would do anything. Nobody else writes it. */
+  /** Whether {@link send} has anything to send. For others it is read-only. */
   hasUnsent = false;
 
   /** @param isListening whether the worker still wants the channel. */
@@ -50,13 +50,14 @@ export class Acknowledgements {
     this.#isListening = isListening;
   }
 
+  /** Adds an acknowledgement for each of these workers. */
   add(listeners: Iterable<FeedListener>, acknowledgement: Acknowledgement): void {
     if (this.#unsent.length === 0) queueMicrotask(() => this.send());
     for (const listener of listeners) this.#unsent.push([listener, acknowledgement]);
     this.hasUnsent = this.#unsent.length > 0;
   }
 
-  /** Sends what was collected. Must be called before a worker is told anything else of a channel. */
+  /** Sends what was collected. Call it before a worker is told anything else of a channel. */
   send(): void {
     if (!this.hasUnsent) return;
     const lists = new Map<FeedListener, Acknowledgement[]>();
@@ -76,12 +77,12 @@ interface Request {
   readonly from: number;
   /** When the request came, in ms on the monotonic clock. */
   readonly askedAt: number;
-  /** The channel's offset when the request came: an answer must reach so far. */
+  /** The channel's offset when the request came, which an answer must reach. */
   until: number;
   readonly onAnswer: (answer: HistoryAnswer) => void;
 }
 
-/** A part of a channel's history as workers are given it; see `HistoryAnswer`. */
+/** A part of a channel's history, encoded for workers; see `HistoryAnswer`. */
 export interface EncodedHistory {
   readonly publications: readonly Publication[];
   readonly gaps: readonly Hole[];
@@ -89,9 +90,9 @@ export interface EncodedHistory {
 
 /** One read of a channel's history. */
 export interface HistoryRead {
-  /** The first offset that was asked for. */
+  /** The first offset that was requested. */
   readonly from: number;
-  /** The channel's offset when it was read; 0 if the read cannot answer anybody. */
+  /** The channel's offset when it was read; 0 if the read cannot answer any request. */
   readonly end: number;
   /** The channel's epoch when it was read; undefined if it had none. */
   readonly epoch: string | undefined;
@@ -101,8 +102,8 @@ export interface HistoryRead {
 }
 
 /**
- * Workers that wait for a channel's history. A worker that asks while a read is under way shares its result if that reaches
- * far enough back and forth. So a channel costs Redis one read for the whole node, or two.
+ * Workers that wait for a channel's history. A request that comes while a read is under way shares its result, if that begins
+ * early enough and ends late enough. So a channel costs Redis one read for the whole node, or two.
  */
 export class HistoryRequests {
   readonly #channel: string;
@@ -112,25 +113,32 @@ export class HistoryRequests {
     this.#channel = channel;
   }
 
+  /** Whether no worker waits. */
   get isEmpty(): boolean {
     return this.#requests.size === 0;
   }
 
-  /** The earliest offset that was asked for; infinite when nobody waits. */
+  /** The earliest offset that was requested; infinite if no worker waits. */
   get from(): number {
     return Math.min(...[...this.#requests.values()].map(({ from }) => from));
   }
 
-  /** The offset that an answer to all must reach; 0 when nobody waits. */
+  /** The offset that an answer to all requests must reach; 0 if no worker waits. */
   get until(): number {
     return Math.max(0, ...[...this.#requests.values()].map(({ until }) => until));
   }
 
-  /** When the oldest request came, in ms on the monotonic clock; infinite when nobody waits. */
+  /** When the oldest request came, in ms on the monotonic clock; infinite if no worker waits. */
   get askedAt(): number {
     return Math.min(...[...this.#requests.values()].map(({ askedAt }) => askedAt));
   }
 
+  /**
+   * Adds the request of a worker, and replaces an older one.
+   *
+   * @param from the first offset that it needs.
+   * @param until the channel's present offset, which the answer must reach.
+   */
   add(
     listener: FeedListener,
     from: number,
@@ -140,7 +148,7 @@ export class HistoryRequests {
     this.#requests.set(listener, { from, until, onAnswer, askedAt: performance.now() });
   }
 
-  /** A new epoch begins after this offset. How far the old one had gone says nothing about it. */
+  /** Lowers what answers must reach, because a new epoch begins after this offset and need not reach the end of the old one. */
   enterEpoch(offset: number): void {
     for (const request of this.#requests.values()) request.until = Math.min(request.until, offset);
   }
@@ -152,7 +160,7 @@ export class HistoryRequests {
   /**
    * Answers the workers that a read can answer. The others wait for the next one.
    *
-   * @param present up to where the channel was delivered: nothing newer is part of an answer.
+   * @param present the position up to which the channel was delivered. Answers hold nothing newer.
    */
   answer(read: HistoryRead, present: Position): void {
     const { from, end, tooLongBefore = 0 } = read;
@@ -161,7 +169,7 @@ export class HistoryRequests {
       ...nothingOf(this.#channel, read.epoch ?? present.epoch),
       ...(isSameEpoch ? upTo(present.offset, read.history) : {}),
     };
-    // A worker that is answered may ask again at once: that request is for the next read.
+    // A copy, because a worker that is answered may make another request at once, which is for the next read.
     for (const [listener, request] of [...this.#requests]) {
       if (isSameEpoch && (request.from < from || request.until > end)) continue;
       this.#requests.delete(listener);
@@ -193,23 +201,24 @@ export type OnEndConfirmed = (code: ErrorCode | undefined) => void;
 interface EndRequest {
   readonly listener: FeedListener;
   readonly onConfirmed: OnEndConfirmed;
-  /** Whether a read for it is still to begin, is under way, or has brought a position. */
+  /** Whether its read has not begun, is under way, or has returned a position. */
   stage: 'waiting' | 'reading' | 'answered';
 }
 
 /**
- * Requests of workers to be told where a channel ends. A worker asks when a client says that it has gone further than this node,
- * or that the channel has another epoch. It may be right: a publication reaches one node before another. Only a read of
+ * Requests of workers to confirm where a channel ends. A worker makes one if a client says that it is ahead of this node, or that
+ * the channel has another epoch. The client may be right, because a publication reaches one node before another. Only a read of
  * the position that begins after the request can answer it, once everything up to that position was delivered.
  */
 class EndRequests {
   #requests: EndRequest[] = [];
 
-  /** Whether a request waits for which no read has begun yet. */
+  /** Whether there is a request whose read has not begun. */
   get isWaiting(): boolean {
     return this.#requests.some(({ stage }) => stage === 'waiting');
   }
 
+  /** Adds a request. The caller must begin a read of the position. */
   add(listener: FeedListener, onConfirmed: OnEndConfirmed): void {
     this.#requests.push({ listener, onConfirmed, stage: 'waiting' });
   }
@@ -218,22 +227,22 @@ class EndRequests {
     this.#requests = this.#requests.filter((request) => request.listener !== listener);
   }
 
-  /** A read begins now. It answers all that wait. */
+  /** Assigns the waiting requests to a read that begins now. */
   markReading(): void {
     this.#move('waiting', 'reading');
   }
 
-  /** The read has brought a position. */
+  /** Records that the read under way has returned a position. */
   markAnswered(): void {
     this.#move('reading', 'answered');
   }
 
-  /** The read does not count. Requests that waited for it wait for another one. */
+  /** Makes the requests of the read under way wait for another one, because its answer does not count. */
   putBack(): void {
     this.#move('reading', 'waiting');
   }
 
-  /** Removes those whose read has brought a position. Everything up to it must have been delivered. */
+  /** Removes the requests whose read has returned a position. Everything up to it must have been delivered. */
   takeAnswered(): OnEndConfirmed[] {
     if (this.#requests.length === 0) return [];
     const taken = this.#requests.filter(({ stage }) => stage === 'answered');
@@ -241,7 +250,7 @@ class EndRequests {
     return taken.map(({ onConfirmed }) => onConfirmed);
   }
 
-  /** Removes all, because none of them can be answered. */
+  /** Removes all requests, because none of them can be answered. */
   takeAll(): OnEndConfirmed[] {
     const taken = this.#requests;
     this.#requests = [];

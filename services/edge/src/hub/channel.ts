@@ -24,9 +24,9 @@ export interface ChannelEvents {
   /** A payload cannot be delivered. */
   dropped(channel: string, reason: UndeliverableReason): void;
   headerRejected(channel: string, reason: HeaderRejection): void;
-  /** Nobody on this node gets these publications. `count` is undefined when nobody knows how many there are. */
+  /** No client of this node gets these publications. `count` is undefined if their number is unknown. */
   lost(channel: string, count: number | undefined, reason: GapReason): void;
-  /** Publications that the link had lost came from history. */
+  /** Publications that the link had lost were read from history. */
   repaired(channel: string, publications: number): void;
   /** The channel continues in a new epoch, from this position. */
   resynced(channel: string, position: Position): void;
@@ -43,42 +43,42 @@ export interface ChannelContext {
 }
 
 /**
- * A channel that the node is subscribed to in Redis: which workers want it, how far it was delivered, and what they are
- * told of it.
+ * A channel that the node is subscribed to in Redis: which workers want it, how far it was delivered to them, and what they
+ * are told of it.
  */
 export class HubChannel implements SequenceListener {
   readonly name: string;
-  /** What binary publications refer to. Its reference is the latest that all of {@link #binaryListeners} were told. */
+  /** What binary publications refer to. Its `reference` is the latest one, which all workers that want deflated publications were told. */
   readonly wire: WireChannel;
   /**
    * - `subscribing`: Redis has not confirmed the subscription.
-   * - `positioning`: Redis has, but the channel's position is not known yet.
+   * - `positioning`: Redis has confirmed it, but the channel's position is not known yet.
    * - `live`: publications are delivered.
-   * - `lost`: they were, until the link was lost.
+   * - `lost`: publications were delivered until the link was lost.
    */
   state: 'subscribing' | 'positioning' | 'live' | 'lost' = 'subscribing';
   /** See `LinkedChannel`. */
   server: string | undefined;
   /** See `RoutedChannel`. */
   link: string | undefined;
-  /** False once the node has let it go. */
+  /** False once the node has released it. */
   isHeld = true;
   /** When a message of it last arrived, in ms on the monotonic clock. */
   lastMessageAt = 0;
   /** See `UsableChannel`. */
   others = 0;
   readonly sequence: ChannelSequence;
-  /** What the sequence returned last: {@link Recovery} sees to it. */
+  /** What the sequence returned last. `Recovery` carries it out. */
   action: SequenceAction = FIRST_ACTION;
   /** The workers that want it. */
   readonly listeners = new Set<FeedListener>();
-  /** Those of them that wait for something. */
+  /** The workers that wait for an answer. */
   readonly waiters: ChannelWaiters;
-  /** Those of {@link listeners} that want publications deflated. */
+  /** The workers that want publications deflated. */
   readonly #binaryListeners = new Set<FeedListener>();
-  /** Undefined while nobody wants publications deflated. */
+  /** Undefined while no worker wants publications deflated. */
   #references: ChannelReferences | undefined;
-  /** The `id` of the latest reference. It goes on, so that no two references of the channel have the same. */
+  /** The `id` of the latest reference. It is kept when references are dropped, so that no two of the channel have the same. */
   #lastReference = 0;
   readonly #context: ChannelContext;
 
@@ -95,12 +95,12 @@ export class HubChannel implements SequenceListener {
     return this.lastMessageAt > 0 || this.sequence.position !== undefined;
   }
 
-  /** Up to where everything was delivered or told as lost; undefined while the channel has no offsets. */
+  /** The position up to which everything was delivered or told as lost; undefined while the channel has no offsets. */
   get position(): Position | undefined {
     return this.sequence.position;
   }
 
-  /** Tells the workers that were not told yet that the channel is live. They hear what follows from here on. */
+  /** Acknowledges the channel to the workers that were not told yet. They hear everything that follows. */
   acknowledge(): void {
     const { unacknowledged } = this.waiters;
     this.#context.acknowledgements.add(unacknowledged, this.#acknowledgement);
@@ -119,7 +119,7 @@ export class HubChannel implements SequenceListener {
     });
   }
 
-  /** The listener no longer wants the channel. Returns false if it did not want it. */
+  /** Removes a worker that no longer wants the channel. Returns false if it did not want it. */
   drop(listener: FeedListener): boolean {
     this.waiters.drop(listener);
     this.#dropDeflated(listener);
@@ -127,7 +127,7 @@ export class HubChannel implements SequenceListener {
   }
 
   /**
-   * Takes a message from Redis. Returns what the sequence needs next.
+   * Reads the header of a message from Redis and passes the message to the sequence. Returns what must be done next.
    *
    * @param now ms on the monotonic clock.
    */
@@ -148,11 +148,11 @@ export class HubChannel implements SequenceListener {
   }
 
   /**
-   * Encodes a page of history. An entry that cannot be delivered, or that is missing between others, becomes a gap in its
-   * place.
+   * Encodes a page of history. An entry that cannot be delivered, or that is missing between others, becomes a gap in the order
+   * of the offsets.
    *
-   * @param from the first offset that was asked for. An entry before it shows that history reaches back so far.
-   * @param until the last offset that the page speaks of, inclusive.
+   * @param from the first offset that was requested. An entry before it shows that history begins no later.
+   * @param until the last offset that the page covers, inclusive.
    */
   encodeHistory({ publications }: HistoryPage, from: number, until: number): EncodedHistory {
     const { maxPublicationBytes } = this.#context;
@@ -175,12 +175,12 @@ export class HubChannel implements SequenceListener {
     return { publications: encoded, gaps: gaps.all };
   }
 
-  /** Answers the workers that asked for the channel's end, now that everything up to it was delivered. */
+  /** Answers the workers that requested the channel's end. Everything up to it must have been delivered. */
   answerEndRequests(): void {
     this.#answerEnd(this.waiters.endRequests.takeAnswered(), undefined);
   }
 
-  /** Tells the workers that asked for the channel's end that it cannot be read. */
+  /** Tells the workers that requested the channel's end that it cannot be read. */
   failEndRequests(code: ErrorCode): void {
     this.#answerEnd(this.waiters.endRequests.takeAll(), code);
   }
@@ -251,7 +251,7 @@ export class HubChannel implements SequenceListener {
     }
   }
 
-  /** Tells the reference that the next publication needs, unless it was told already. */
+  /** Tells workers the reference that the next publication needs, unless they were told it already. */
   #tellReference(): void {
     const current = this.#references?.current;
     if (current === undefined || current.id === this.wire.reference?.id) return;

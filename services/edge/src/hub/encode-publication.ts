@@ -11,24 +11,24 @@ export type EncodedPublication =
   | {
       readonly ok: true;
       readonly publication: Publication;
-      /** What `data` has in the publication: JSON. It may share memory with the message. */
+      /** The JSON of the publication's `data`. It may share memory with the message. */
       readonly payload: Uint8Array;
     }
   | { readonly ok: false; readonly reason: UndeliverableReason };
 
 /**
- * The size of the blocks that Node shares out for small buffers (`Buffer.poolSize`), and so for the bodies of publications,
- * in bytes. Bodies with blocks of their own lie far apart: each client that is sent one then waits for memory, and the
- * collector keeps account of each. A body that a stalled client still waits for keeps its whole block: at most this times
- * the slots of its queue, and no block is older than the longest lag.
+ * The size of the blocks that Node divides into small buffers (`Buffer.poolSize`), such as the bodies of publications, in bytes.
+ * If each body had a block of its own, bodies would lie far apart: each write would wait for memory, and the collector would
+ * have to track every body. A body that a stalled client waits for keeps its whole block alive: at most this size times the
+ * slots of the client's queue, for no longer than the longest lag.
  */
 export const BODY_BLOCK_BYTES = 16 * 1024;
 
 /**
- * Encodes a message into the publication that all subscribers of the node share. No payload can reach outside the
- * envelope's `data`: see {@link measurePayload}.
+ * Encodes a message into the publication that all subscribers of the node share. No payload can escape from the envelope's
+ * `data`: see {@link measurePayload}.
  *
- * @param message its offset is 0 when it has none. The payload is copied, so its owner may reuse it.
+ * @param message its offset is 0 if it has none. The payload is copied, so its owner may reuse it.
  * @param maxPublicationBytes the largest payload that is delivered.
  * @param wire see `Publication`.
  */

@@ -2,26 +2,26 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
 import type { LimitGuard } from '../limits.ts';
 
 /**
- * The longest time that a request waits for its read, in ms, whatever it waits for. A client that hears nothing for 10 s
- * gives up; before that it must be told that it may ask again.
+ * The longest time that a request waits for its read, in ms, whatever delays the read. A client that hears nothing for 10 s
+ * gives up. Before that it must be told that it may ask again.
  */
 export const LONGEST_WAIT_MS = 5_000;
 
 /** The time between two checks whether a waiting channel may be read, in ms. */
 const CHECK_INTERVAL_MS = 20;
 
-/** Hears of channels that had to wait. It is never called within a call of {@link HistoryBudget}. */
+/** Hears of channels that had to wait. It is never called within a call of a {@link HistoryBudget}. */
 export interface HistoryBudgetListener<C> {
-  /** The channel that was not allowed may try again. */
+  /** A channel that was not allowed may be read now: {@link HistoryBudget.allows} returns true within this call. */
   onReady(channel: C): void;
-  /** The channel has waited for too long, and is forgotten. */
+  /** A channel has waited for too long, and waits no longer. */
   onLate(channel: C): void;
 }
 
 /**
- * The bytes of history that Redis may send for clients that resume, over all channels of a node. The size of a read is
- * known only after it: until then it counts as much as the latest ones did. A read beyond the budget waits; the first that
- * came is the first that goes. Repairs are charged and never wait.
+ * The bytes of history that Redis may send for clients that resume, over all channels of a node. The size of a read is known
+ * only after it. Until then it counts as much as the latest reads did. Reads beyond the budget wait, and are allowed in the
+ * order in which they came. Repairs are charged and never wait.
  */
 export class HistoryBudget<C> {
   readonly #bucket: TokenBucket;
@@ -41,10 +41,10 @@ export class HistoryBudget<C> {
   }
 
   /**
-   * Whether the channel may be read now. If not, the listener is told when it may.
+   * Whether the channel may be read now. If not, the channel waits, and the listener is told when it may be read.
    *
-   * @param since when its oldest request came, in ms on the monotonic clock. A channel that was allowed and could not be
-   *   read all the same goes on waiting from there.
+   * @param since when its oldest request came, in ms on the monotonic clock. The time counts from there, also for a channel that
+   *   was allowed before and could not be read.
    */
   allows(channel: C, since: number): boolean {
     if (this.#waiting.has(channel)) return false;
@@ -56,28 +56,29 @@ export class HistoryBudget<C> {
     return false;
   }
 
-  /** A read begins. Returns how many bytes it counts as until {@link endRead}. */
+  /** Charges a read that begins. Returns how many bytes it counts as until {@link endRead}. */
   beginRead(): number {
     this.#bucket.charge(performance.now(), this.#expectedBytes);
     return this.#expectedBytes;
   }
 
   /**
-   * A read is over.
+   * Refunds the expected charge of a read that has ended.
    *
    * @param expected what {@link beginRead} returned.
-   * @param bytes the size of what it brought. It was charged as it came.
+   * @param bytes what the read returned. These were charged as they came.
    */
   endRead(expected: number, bytes: number): void {
     this.#bucket.charge(performance.now(), -expected);
     this.#expectedBytes = Math.max(bytes, this.#expectedBytes / 2);
   }
 
-  /** Redis has sent bytes of history, for whatever. */
+  /** Charges bytes of history that Redis has sent, for a client or for a repair. */
   charge(bytes: number): void {
     this.#bucket.charge(performance.now(), bytes);
   }
 
+  /** Removes a channel that need not be read any more. */
   forget(channel: C): void {
     this.#waiting.delete(channel);
   }
@@ -98,7 +99,7 @@ export class HistoryBudget<C> {
 
   #serveWaiting(): void {
     const now = performance.now();
-    // The oldest request may be further back: its channel was allowed before, and waits again.
+    // All are checked, because a channel that was allowed before and waits again may have the oldest request, and be last.
     for (const [channel, since] of [...this.#waiting]) {
       if (now - since < LONGEST_WAIT_MS) continue;
       this.#waiting.delete(channel);

@@ -3,15 +3,15 @@ import type { HistoryPage } from '../sequence/message.ts';
 import type { ChannelStore } from './channel-store.ts';
 
 /**
- * The most entries of one page. Their size is known only after the read: a page after small entries brings at worst 128 of
- * the largest publications, which is 8 MiB.
+ * The most entries of one page. Their size is known only after the read: at worst, a page after small entries has 128 of the
+ * largest publications, which is 8 MiB.
  */
 const MOST_ENTRIES = 128;
 
-/** The first page of a read has one entry, and each further page at most this many times as many as the one before. */
+/** The most by which the number of entries grows from one page to the next. The first page of a read has one entry. */
 const PAGE_GROWTH = 8;
 
-/** The bytes that a page should not exceed if its entries are no larger than those before: some ms of Redis' link. */
+/** The target size of a page, in bytes, if its entries are no larger than those before: some ms of the link to Redis. */
 const PAGE_BYTES = 512 * 1024;
 
 /** The memory that an entry takes besides its payload, in bytes, as workers count it. */
@@ -20,7 +20,7 @@ const ENTRY_BYTES = 256;
 /** The memory that one read may take, in bytes: as much as 1,000 of the largest ordinary publications. */
 const READ_BYTES = 64 * 1024 * 1024;
 
-/** A read back may bring this many times the bytes that may be replayed: it reads what cannot be delivered, too. */
+/** A read backwards may return this many times the bytes that may be replayed, because it also reads what cannot be delivered. */
 const READ_SHARE = 4;
 
 /** How much may be replayed of one channel. */
@@ -31,10 +31,10 @@ export interface ReplayBounds {
   readonly maxPublicationBytes: number;
 }
 
-/** A part of a channel's past, read back from one offset. */
+/** A part of a channel's past, read backwards from one offset. */
 export interface ReplayPage extends HistoryPage {
   /**
-   * The first offset of what may be replayed, if that is not all that was asked for; undefined if it is.
+   * The first offset that may be replayed, if not all that was requested may be; undefined if all may.
    */
   readonly tooLongBefore: number | undefined;
   /** The bytes that Redis sent for it. */
@@ -42,15 +42,15 @@ export interface ReplayPage extends HistoryPage {
 }
 
 /**
- * Reads history in pages whose sizes follow what was found. Nobody can tell beforehand how large an entry is, and entries
- * that are larger than all before must not be read many at a time.
+ * Reads history in pages. The size of an entry is unknown before it is read, so the number of entries of a page follows the sizes
+ * so far: large entries must not be read many at a time.
  */
 export class HistoryPages {
   readonly #store: Pick<ChannelStore, 'readHistory'>;
   readonly #bounds: ReplayBounds;
   readonly #charge: (bytes: number) => void;
 
-  /** @param charge is told of the bytes that Redis sent for each page. */
+  /** @param charge called with the bytes that Redis sent for each page. */
   constructor(
     store: Pick<ChannelStore, 'readHistory'>,
     bounds: ReplayBounds,
@@ -93,8 +93,8 @@ export class HistoryPages {
 
   /**
    * Reads from one offset to another, both inclusive, the latest entries first, until no more may be replayed. It also
-   * reads one entry before the first offset, which shows that history reaches back so far. Rejects as the store does. If
-   * the channel is in another epoch, or has not gone so far, the page is empty and has the position.
+   * reads one entry before the first offset, which shows that history begins no later. Rejects as the store does. If
+   * the channel is in another epoch, or has not reached `until`, the page is empty and has the position.
    *
    * @param until the latest known position of the channel.
    */
@@ -155,11 +155,16 @@ class PageSize {
   #count = 1;
   #largest = 1;
 
+  /** How many entries the next page must have at most. */
   get count(): number {
     return this.#count;
   }
 
-  /** @param largest the largest payload of the page that was read, in bytes. */
+  /**
+   * Adapts the number of entries to a page that was read.
+   *
+   * @param largest the largest payload of the page, in bytes.
+   */
   adjust(largest: number): void {
     this.#largest = Math.max(this.#largest, largest);
     const fitting = Math.max(1, Math.floor(PAGE_BYTES / this.#largest));

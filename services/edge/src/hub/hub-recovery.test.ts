@@ -73,7 +73,7 @@ describe('Hub: without the right to read where a channel stands', () => {
     store.faults.positions = LASTING;
     hub.message('a', sequenced(6));
     hub.message('a', Buffer.from('"plain"'));
-    // Whoever waits for the channel's end is not told another answer first.
+    // A caller that waits for the channel's end must not get another answer first.
     feed.confirmEnd('a');
     await answers();
     expect(told.news()).toEqual(['refused a unavailable']);

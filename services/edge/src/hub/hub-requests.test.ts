@@ -241,7 +241,7 @@ describe('Hub: a channel that stays lost when the others are back', () => {
   it.each([
     ['refused again', (under: LiveHub) => under.hub.refused('a', refusalOf('BUSY'))],
     ['cut off', (under: LiveHub) => under.hub.linkLost('again')],
-  ])('is refused to whoever only waits for it when it is %s', async (_, fail) => {
+  ])('is refused to a caller that only waits for it when it is %s', async (_, fail) => {
     const under = await live();
     const { hub, worker } = under;
     hub.linkLost('ping timeout');

@@ -46,10 +46,10 @@ export interface HubLimits extends RecoverySettings {
   readonly lingerMs: number;
 }
 
-/** The most messages of one channel that may wait for a read: as many as some reads bring. The rest is read later. */
+/** The most messages of one channel that may wait for a read: as many as several reads return. Beyond it they are dropped and read from history. */
 const WAITING_MESSAGES = 4_096;
 
-/** The same in bytes. */
+/** The most bytes of payload of such messages. */
 const WAITING_BYTES = 4 * 1024 * 1024;
 
 /** Reports what the hub does. */
@@ -62,18 +62,18 @@ export interface HubEvents extends ChannelEvents, RecoveryEvents {
   neverLinked(cause: string): void;
   /** The node is linked to Redis for the first time, this long after it started. */
   linked(afterMs: number): void;
-  /** The node is linked again, this long after it was cut off; to this master, if it is one of a cluster, or to its successor. */
+  /** The node is linked again, this long after it was cut off. `shard` names the master or its successor, if Redis is a cluster. */
   restored(afterMs: number, shard?: string): void;
 }
 
 /** A channel that a node holds, as telemetry sees it. */
 export type HeldChannel = Pick<HubChannel, 'name' | 'state' | 'lastMessageAt' | 'position'>;
 
-/** A worker's link to the hub. */
+/** A worker's connection to the hub. */
 export interface HubFeed extends Feed {
   /**
-   * Like {@link Feed.readHistory}, for publications that the worker itself did not get. They are read at once, the oldest
-   * first, so that a long stretch takes several answers.
+   * Like {@link Feed.readHistory}, for publications that did not reach the worker. They are read without waiting for the budget,
+   * the oldest first, so that a long range takes several requests.
    */
   fillIn(channel: string, from: number, onAnswer: (answer: HistoryAnswer) => void): void;
   /** Detaches the worker. It counts as having dropped all channels, and hears nothing more. */
@@ -146,7 +146,7 @@ export class Hub {
     return this.#channels.size;
   }
 
-  /** What deflating for binary frames did so far. */
+  /** Statistics of deflating for binary frames, which go on counting. */
   get deflating(): DeflateStatistics {
     return this.#deflater.statistics;
   }
@@ -174,17 +174,17 @@ export class Hub {
     return this.#channels.size - this.#lingering.size;
   }
 
-  /** The channels that the node is, or wants to be, subscribed to. They may change while one looks through them. */
+  /** The channels that the node is, or wants to be, subscribed to. They may change during the iteration. */
   held(): Iterable<HeldChannel> {
     return this.#channels.values();
   }
 
-  /** A channel that the node holds. */
+  /** A channel that the node is, or wants to be, subscribed to; undefined if it is not. */
   heldChannel(name: string): HeldChannel | undefined {
     return this.#channels.get(name);
   }
 
-  /** Attaches a worker, which is first told whether the node is linked. */
+  /** Attaches a worker, which is told first whether the node is linked. The caller must close the result. */
   connect(listener: FeedListener): HubFeed {
     this.#listeners.add(listener);
     queueMicrotask(() => {
@@ -206,7 +206,7 @@ export class Hub {
     };
   }
 
-  /** Lets go of everything. The source's owner must stop the source. */
+  /** Ends its timers and drops all workers and channels. The source's owner must stop the source. */
   stop(): void {
     this.#lingering.stop();
     this.#notices.stop();
@@ -215,7 +215,7 @@ export class Hub {
     this.#channels.clear();
   }
 
-  // The listener of the links to Redis. Where there is one, it has no name.
+  // The listener of the links to Redis. A link has no name where there is only one.
 
   message(name: string, message: Buffer): void {
     const channel = this.#channels.get(name);
@@ -245,8 +245,8 @@ export class Hub {
   }
 
   /**
-   * Redis refuses a subscription. If the ACL forbids the channel, or no worker was acknowledged yet, the channel is let go
-   * and the workers are refused; they may retry. Any other error passes (a busy script, say): the source asks again, and
+   * Redis refuses a subscription. If the ACL forbids the channel, or no worker was acknowledged yet, the channel is released
+   * and its workers are refused; they may retry. Any other error passes (a busy script, say): the source subscribes again, and
    * the workers are told a gap when publications arrive again.
    */
   refused(name: string, error: SourceError): void {
@@ -278,11 +278,12 @@ export class Hub {
     this.#notices.tellAll();
   }
 
+  /** Reports the losses of masters that are gone as restored: no link comes up that would report them. */
   #tellEndedLosses(now: number): void {
     for (const afterMs of this.#links.takeEndedLosses(now)) this.#events.restored(afterMs);
   }
 
-  /** A shard of a cluster has a master, to which there is no link yet. */
+  /** A shard of a cluster has a master to which there is no link yet. */
   linkAdded(link: string): void {
     this.#links.add(link, Date.now());
   }
@@ -296,8 +297,8 @@ export class Hub {
   }
 
   /**
-   * These channels belong to another shard of the cluster now. What was subscribed is not until the next `subscribed`; a
-   * channel that waited for its first one goes on waiting.
+   * These channels belong to another shard of the cluster now. Their subscriptions are lost until the next `subscribed`; a channel
+   * that waits for its first one continues to wait.
    */
   moved(names: readonly string[]): void {
     for (const name of names) {
@@ -311,7 +312,7 @@ export class Hub {
     }
   }
 
-  /** Its subscription is lost. */
+  /** Records that a channel's subscription is lost, and refuses the workers that were not acknowledged. */
   #loseChannel(channel: HubChannel): void {
     if (channel.state === 'subscribing' || channel.state === 'positioning') {
       this.#reject(channel.name, 'unavailable');
@@ -355,7 +356,7 @@ export class Hub {
     });
   }
 
-  /** Must be asked before a late answer: a drop and a new declaration may have overtaken it. */
+  /** Whether a worker wants a channel. Check it before a late answer: a drop and a new declaration may have overtaken the answer. */
   #isListening(name: string, listener: FeedListener): boolean {
     return this.#channels.get(name)?.listeners.has(listener) === true;
   }
@@ -393,7 +394,7 @@ export class Hub {
     this.#lingering.add(name);
   }
 
-  /** Lets go of a channel for another one. Its workers are told once the call that asked for the other has returned. */
+  /** Releases a channel to make room for another one. Its workers are refused once the call that declared the other has returned. */
   #evict({ name, listeners }: HubChannel): void {
     this.#release(name);
     queueMicrotask(() => {
@@ -404,14 +405,14 @@ export class Hub {
     });
   }
 
-  /** Lets go of a channel, and tells its workers why. */
+  /** Releases a channel, and refuses its workers with a code. */
   #reject(name: string, code: ErrorCode): void {
     const listeners = this.#channels.get(name)?.listeners ?? [];
     this.#release(name);
     for (const listener of listeners) listener.onRefused([name], code);
   }
 
-  /** Refuses the workers that only wait for the channel: it is not live, and they may retry. */
+  /** Refuses the workers that wait for the acknowledgement, because the channel is not live. They may retry. */
   #refuseUnacknowledged({ name, waiters }: HubChannel): void {
     for (const listener of [...waiters.unacknowledged]) {
       this.#drop(name, listener);
@@ -450,7 +451,10 @@ export class Hub {
     this.#recovery.serve(channel);
   }
 
-  /** Answers once the call that asked has returned. One that has dropped the channel since and declared it again is not answered. */
+  /**
+   * Answers once the call that made the request has returned. A listener that has dropped the channel since and declared it
+   * again is not answered.
+   */
   #answerSoon(channel: HubChannel, listener: FeedListener, answer: () => void): void {
     queueMicrotask(() => {
       const { isHeld, listeners, waiters } = channel;
@@ -458,7 +462,7 @@ export class Hub {
     });
   }
 
-  /** The channel is subscribed again. Its position is read, and compared if the server is another one. */
+  /** Continues a channel that is subscribed again: reads its position, and compares history if the server is another one. */
   #relink(channel: HubChannel, isSameServer: boolean): void {
     channel.acknowledge();
     channel.action = channel.sequence.relink(isSameServer);

@@ -20,9 +20,9 @@ interface Entry<C> {
 }
 
 /**
- * When to compare a channel's end in Redis with what arrived: about 1, 2, 4 … s after its last message. So a lost last
- * message is found soon, and ten thousand quiet channels cost little. A message costs nothing here: a check that comes too
- * early for the channel's latest message is planned anew.
+ * Decides when to compare a channel's end in Redis with what arrived: about 1, 2, 4 … s after its last message. So a lost last
+ * message is found soon, and 10,000 quiet channels cost little. A message causes no work here: a check that is due too early
+ * after the channel's latest message is planned anew.
  */
 export class IdleChannelChecks<C extends CheckedChannel> {
   readonly #longestWaitMs: number;
@@ -31,7 +31,7 @@ export class IdleChannelChecks<C extends CheckedChannel> {
   #tick: number;
 
   /**
-   * @param longestWaitMs the longest time between two checks of a quiet channel; 0: no checks.
+   * @param longestWaitMs the longest time between two checks of a quiet channel, in ms; 0 for no checks.
    * @param now ms on the clock of all calls.
    */
   constructor(longestWaitMs: number, now: number) {

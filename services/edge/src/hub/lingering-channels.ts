@@ -1,5 +1,5 @@
 /**
- * Channels that no worker wants any more. Each is released after a while, unless a worker wants it again first: a client
+ * Channels that no worker wants any more. Each is released after a while, unless a worker wants it again first. So a client
  * that comes back at once finds its channel subscribed.
  */
 export class LingeringChannels {
@@ -10,7 +10,7 @@ export class LingeringChannels {
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param lingerMs how long a channel lingers.
+   * @param lingerMs how long a channel lingers, in ms.
    * @param release must call {@link delete}.
    */
   constructor(lingerMs: number, release: (name: string) => void) {
@@ -18,26 +18,29 @@ export class LingeringChannels {
     this.#release = release;
   }
 
+  /** The number of channels that linger. */
   get size(): number {
     return this.#until.size;
   }
 
+  /** Lets a channel linger from now on. */
   add(name: string): void {
     this.#until.set(name, performance.now() + this.#lingerMs);
     this.#timer ??= setTimeout(this.#releaseDue, this.#lingerMs);
   }
 
+  /** Removes a channel that is wanted again, or was released. */
   delete(name: string): void {
     this.#until.delete(name);
   }
 
-  /** Makes room for another channel. */
+  /** Releases the channel that has lingered longest, to make room for another one. */
   releaseOldest(): void {
     const [oldest] = this.#until.keys();
     if (oldest !== undefined) this.#release(oldest);
   }
 
-  /** Nothing is released any more. */
+  /** Ends its timer. No channel is released any more. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#until.clear();

@@ -2,7 +2,7 @@ import type { FeedListener } from '../feed.ts';
 import type { HubChannel } from './channel.ts';
 import type { RedisLinks } from './redis-links.ts';
 
-/** What it looks at. Its owner keeps them up to date. */
+/** What {@link LinkNotices} reads. Its owner keeps them up to date. */
 export interface LinkNoticesParts {
   readonly listeners: ReadonlySet<FeedListener>;
   readonly channels: ReadonlyMap<string, HubChannel>;
@@ -14,7 +14,7 @@ export class LinkNotices {
   readonly #listeners: LinkNoticesParts['listeners'];
   readonly #channels: LinkNoticesParts['channels'];
   readonly #links: LinkNoticesParts['links'];
-  /** What each worker was told to be cut off: `none`, `all`, or the channels. */
+  /** Which channels each worker was last told are cut off. */
   readonly #lastStates = new Map<FeedListener, 'none' | 'all' | ReadonlySet<string>>();
   #scheduled: NodeJS.Immediate | undefined;
 
@@ -24,11 +24,12 @@ export class LinkNotices {
     this.#links = links;
   }
 
+  /** Tells all workers, as {@link tell} does. */
   tellAll(): void {
     for (const listener of this.#listeners) this.tell(listener);
   }
 
-  /** Once for all changes of this turn. */
+  /** Tells all workers once, for all changes of this turn of the event loop. */
   tellAllSoon(): void {
     this.#scheduled ??= setImmediate(() => {
       this.#scheduled = undefined;
@@ -36,6 +37,7 @@ export class LinkNotices {
     });
   }
 
+  /** Tells a worker which of its channels are cut off, unless it was told the same last. */
   tell(listener: FeedListener): void {
     const { degradedSince = Date.now(), areAllDown } = this.#links;
     const before = this.#lastStates.get(listener);
@@ -52,25 +54,25 @@ export class LinkNotices {
       if (before !== 'none') listener.onRestored();
       return;
     }
-    // A promoted master is a link of its own, which changes nothing for clients until it is up.
+    // The link of a promoted master changes nothing for clients until it is up.
     if (typeof before === 'object' && areSame(before, cutOff)) return;
     this.#lastStates.set(listener, cutOff);
     listener.onDegraded(degradedSince, [...cutOff]);
   }
 
-  /** The worker is told its state anew when its turn comes next. */
+  /** Forgets what a worker was told, so that the next {@link tell} tells it in any case. */
   forget(listener: FeedListener): void {
     this.#lastStates.delete(listener);
   }
 
-  /** Nobody is told anything any more. */
+  /** Ends its timer. No worker is told anything any more. */
   stop(): void {
     clearImmediate(this.#scheduled);
     this.#lastStates.clear();
   }
 }
 
-/** Whether two sets hold the same names. Each has up to all channels of a node: they are not sorted for that. */
+/** Whether two sets hold the same names. They are not sorted for that, because each may hold all channels of a node. */
 function areSame(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
   if (one.size !== other.size) return false;
   for (const name of one) if (!other.has(name)) return false;

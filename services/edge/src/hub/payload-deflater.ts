@@ -2,36 +2,37 @@ import { deflateRawSync, type ZlibOptions } from 'node:zlib';
 import { type Rate, TokenBucket } from '@tradewind/runtime';
 
 /**
- * The share of the main thread's time that deflating may take. At 7 to 9 µs for a trade of 100 to 400 bytes this is 33,000 a second and
- * more; what is beyond it goes raw.
+ * The share of the main thread's time that deflating may take. At 7 to 9 µs for a trade of 100 to 400 bytes it suffices for 33,000
+ * publications a second and more. The rest goes raw.
  */
 const DEFLATE_SHARE = 0.3;
 
 /**
- * The share where the thread is busy for more than {@link BUSY}: then everything that it does delays something. With the fan-out in the same thread, 5 % still deflate what
- * goes to hundreds of clients each, which saves more than it costs.
+ * The share while the thread is busy for more than {@link BUSY} of its time, when everything that it does delays something else. If
+ * the fan-out runs in the same thread, 5 % suffice for the publications that go to hundreds of clients each, which saves more time
+ * than it costs.
  */
 const BUSY_SHARE = 0.05;
 const BUSY = 0.9;
 
-/** How often the thread is asked how busy it is, in ms. */
+/** How often the utilization of the thread is read, in ms. */
 const BUSY_CHECK_MS = 250;
 
-/** The longest time, in ms, that a turn of the loop may spend on deflating what came at once. It delays everything else by that. */
+/** The longest time that one turn of the event loop may spend on deflating, in ms. It delays everything else by as much. */
 const DEFLATE_BURST_MS = 10;
 
-/** The distance that zlib keeps free in its window, in bytes (`MIN_LOOKAHEAD`): it cannot refer further back than the rest. */
+/** The bytes that zlib keeps free in its window (`MIN_LOOKAHEAD`), so that it cannot refer back over the whole window. */
 const ZLIB_LOOKAHEAD_BYTES = 262;
 
 /**
- * zlib's usual effort for payloads of up to {@link LARGE_PAYLOAD_BYTES}: for trades less effort saves no time. A larger one would take ms,
- * for which everything else waits.
+ * zlib's default level for payloads of up to {@link LARGE_PAYLOAD_BYTES}: for trades a lower one saves no time. A larger payload
+ * would take several ms at it, for which everything else waits.
  */
 const LEVEL = 6;
 const LARGE_LEVEL = 1;
 const LARGE_PAYLOAD_BYTES = 8 * 1024;
 
-/** The least that zlib of Node allows. */
+/** The least `chunkSize` that Node's zlib allows, in bytes. */
 const LEAST_CHUNK_BYTES = 64;
 
 const SMALLEST_WINDOW_BITS = 9;
@@ -39,16 +40,16 @@ const LARGEST_WINDOW_BITS = 15;
 
 /** When the reference of a channel is renewed. */
 export interface ReferenceTerms {
-  /** How many publications behind a new reference show what it leaves of them. */
+  /** How many publications after a new reference measure what it leaves of them. */
   readonly sample: number;
-  /** How much of what a client is sent of a new reference must have been wasted on the one before it. */
+  /** How many times the bytes of a new reference must have been wasted before the reference is renewed. */
   readonly price: number;
 }
 
-/** On recorded trades a sample of 8 to 32, and a price of a half, leave within 1 byte of the same. */
+/** On recorded trades, samples of 8 to 32 and a price of a half give the same sizes within 1 byte. */
 const USUAL_TERMS: ReferenceTerms = { sample: 16, price: 1 };
 
-/** Why a publication that somebody wanted deflated was not. */
+/** Why a publication went raw although a client wants it deflated. */
 export type RawReason =
   /** The channel has nothing to deflate it against yet. */
   | 'first'
@@ -57,7 +58,7 @@ export type RawReason =
   /** Deflating has used up its share of the main thread's time. */
   | 'budget';
 
-/** What deflating did so far on this node. Plain numbers that only grow; the metrics read them when they are asked. */
+/** What deflating did so far on this node. The numbers only grow, and a scrape of the metrics reads them. */
 export interface DeflateStatistics {
   deflated: number;
   /** New references of channels. */
@@ -81,8 +82,8 @@ export class PayloadDeflater {
   #checkedAt: number;
 
   /**
-   * @param clock ms that never go back.
-   * @param utilization returns for which share of the time the thread was busy since the last call.
+   * @param clock returns ms that never go back.
+   * @param utilization returns the share of the time for which the thread was busy since the last call.
    */
   constructor(
     clock = (): number => performance.now(),
@@ -96,7 +97,7 @@ export class PayloadDeflater {
     this.#budget = new TokenBucket(rateOf(DEFLATE_SHARE), this.#checkedAt);
   }
 
-  /** Whether there is time left for one more. It may take longer than is left: what follows pays for that. */
+  /** Whether there is time left for another payload. If it takes longer than that, the next ones wait longer. */
   get hasTime(): boolean {
     const now = this.#clock();
     if (now - this.#checkedAt >= BUSY_CHECK_MS) {
@@ -110,8 +111,8 @@ export class PayloadDeflater {
   /**
    * Deflates a payload: raw deflate, RFC 1951. Call it only while {@link hasTime}.
    *
-   * @param dictionary what the stream refers to in front of the payload; undefined for none.
-   * @returns the caller's own bytes. They may be more than the payload has.
+   * @param dictionary the bytes before the payload that the stream may refer to; undefined for none.
+   * @returns bytes that the caller owns. They may be more than the payload has.
    */
   deflate(payload: Uint8Array, dictionary: Uint8Array | undefined): Uint8Array {
     const begin = this.#clock();
@@ -146,7 +147,7 @@ function optionsFor(payloadBytes: number, dictionary: Uint8Array | undefined): Z
     windowBits,
     memLevel: Math.max(1, windowBits - 7),
     level: payloadBytes > LARGE_PAYLOAD_BYTES ? LARGE_LEVEL : LEVEL,
-    // The output's memory: zlib of Node takes 16 KiB otherwise.
+    // The memory for the output, which is 16 KiB by default.
     chunkSize: Math.max(LEAST_CHUNK_BYTES, payloadBytes),
   };
   return dictionary === undefined ? options : { ...options, dictionary };

@@ -1,8 +1,8 @@
 import type { Position } from '@tradewind/protocol';
 
 /**
- * Reads where channels stand, in the order of the names. A channel without history has no position. An error in a channel's
- * place is about this channel alone.
+ * Reads the positions of channels, in the order of their names. A channel without history has no position. An error in place of a
+ * position concerns that channel alone.
  */
 export type ReadPositions = (
   channels: readonly string[],
@@ -10,19 +10,19 @@ export type ReadPositions = (
 
 /** Hears of the reads of one reader. */
 export interface PositionListener<C> {
-  /** The read that includes this channel begins now. */
+  /** The read of this channel's position begins now. */
   onSent(channel: C): void;
   onPosition(channel: C, position: Position | undefined): void;
-  /** Redis could not be asked, or refused. */
+  /** Redis could not be reached, or refused the read. */
   onFailed(channel: C, error: Error): void;
 }
 
-/** Channels that one command reads. */
+/** The most channels that one command reads. */
 const CHANNELS_PER_READ = 512;
 
 /**
- * Reads where channels stand, one command at a time. Channels that are requested while a command is under way are part
- * of the next, so that Redis has one command a round trip, however many channels need it.
+ * Reads the positions of channels, one command at a time. Channels that are requested while a command is in flight are part of
+ * the next one, so that Redis gets one command a round trip, however many channels need one.
  */
 export class PositionReader<C extends { readonly name: string }> {
   readonly #read: ReadPositions;
@@ -32,7 +32,7 @@ export class PositionReader<C extends { readonly name: string }> {
   #isReading = false;
   #scheduled: NodeJS.Immediate | undefined;
 
-  /** @param isRefusal whether an error may be about some of the channels alone. */
+  /** @param isRefusal whether an error may concern only some of the channels. */
   constructor(
     read: ReadPositions,
     isRefusal: (error: unknown) => boolean,
@@ -90,7 +90,7 @@ export class PositionReader<C extends { readonly name: string }> {
     }
   }
 
-  /** Redis may refuse one channel alone. It must not keep the others from being read. */
+  /** Reads each half alone if Redis refuses, because a channel that it refuses must not keep the others from being read. */
   async #fail(channels: readonly C[], error: Error): Promise<void> {
     if (channels.length > 1 && this.#isRefusal(error)) {
       const middle = Math.ceil(channels.length / 2);

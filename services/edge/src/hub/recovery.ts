@@ -10,12 +10,13 @@ import { CHECK_INTERVAL_MS, IdleChannelChecks } from './idle-channel-checks.ts';
 import { PositionReader } from './position-reader.ts';
 import { WorkerHistory } from './worker-history.ts';
 
+/** How a node reads history and checks channels. */
 export interface RecoverySettings extends ReplayBounds {
-  /** The most publications that one read of history brings; 0: history is not read. */
+  /** The most publications that one read of history returns; 0 if history is not read. */
   readonly maxHistory: number;
   /** The bytes of history that Redis may send for clients that resume. */
   readonly historyReadRate: Rate;
-  /** The longest time between two checks of a quiet channel's end, in ms; 0: no checks. */
+  /** The longest time between two checks of a quiet channel's end, in ms; 0 for no checks. */
   readonly idleCheckMs: number;
 }
 
@@ -28,31 +29,31 @@ export interface RecoveryEvents {
   /** Redis sent bytes of history. */
   historyBytesRead(bytes: number): void;
   epochStarted(channel: string): void;
-  /** Redis does not let this node read or write what recovery needs. The channel continues without. */
+  /** Redis does not let this node read or write what recovery needs. The channel continues without it. */
   recoveryRefused(channel: string, error: Error): void;
   /** Redis cannot do now what the channel needs; it is tried again. Called once for each attempt. */
   recoveryDelayed(channel: string, cause: string): void;
 }
 
-/** The reads of history and starts of epochs that may be under way at once on one node. */
+/** The most reads of history and starts of epochs that are under way at once on one node. */
 const OPERATIONS_AT_ONCE = 16;
 
 type Operation = 'epoch' | 'fill-in' | HistoryCause;
 
-/** Why a page of history cannot be used. */
+/** The cause of a delay for a page of history that is older than the position. */
 const STALE = 'history shows less than the position';
 
 /**
- * Does what the sequences of the channels return: reads positions and history, and starts new epochs. It also reads
- * history for workers. Each channel has at most one operation under way. One that fails is tried again until the channel
- * is let go.
+ * Carries out the actions that the sequences of the channels return: reads positions and history, and starts new epochs. It also
+ * reads history for workers. Each channel has at most one operation under way. An operation that fails is tried again until the
+ * channel is released.
  */
 export class Recovery {
   readonly #store: ChannelStore;
   readonly #settings: RecoverySettings;
   readonly #events: RecoveryEvents;
   readonly #reject: (channel: HubChannel) => void;
-  /** One for each link: a shard that does not answer must not hold up the channels of the others. */
+  /** A reader for each link, because a shard that does not answer must not hold up the channels of the others. */
   readonly #positions = new Map<string | undefined, PositionReader<HubChannel>>();
   readonly #checks: IdleChannelChecks<HubChannel>;
   readonly #pages: HistoryPages;
@@ -63,16 +64,16 @@ export class Recovery {
   readonly #waiting = new Set<HubChannel>();
   /** The operations under way. An operation missing from this map was superseded; its result must be ignored. */
   readonly #operations = new Map<HubChannel, symbol>();
-  /** Channels whose operation failed. They try again at the next tick. */
+  /** Channels whose operation failed. It is tried again at the next tick. */
   readonly #delayed = new Set<HubChannel>();
-  /** Channels with a suspicion. Each is looked into once a tick, since its publishers can cause any number. */
+  /** Channels whose sequence has a suspicion. Each is checked once a tick, because publishers can cause any number of suspicions. */
   readonly #suspicious = new Set<HubChannel>();
-  /** Whether both connections lead to one server. The answer counts until the next tick. */
+  /** Whether both connections lead to one server. The answer is used until the next tick. */
   #agreement: Promise<boolean> | undefined;
 
   /**
-   * @param guard decides whether clients must wait for the budget of reads that are made for them.
-   * @param reject lets go of a channel that cannot keep what it promised.
+   * @param guard decides whether reads for clients must wait for their budget.
+   * @param reject releases a channel that cannot keep its promise, and refuses its workers.
    */
   constructor(
     store: ChannelStore,
@@ -98,27 +99,27 @@ export class Recovery {
     this.#timer = setInterval(() => this.#tick(), CHECK_INTERVAL_MS).unref();
   }
 
-  /** Looks after a channel from now on: Redis has confirmed its first subscription. */
+  /** Begins with a channel whose first subscription Redis has confirmed. */
   watch(channel: HubChannel): void {
     this.#checks.add(channel, performance.now());
     this.serve(channel);
   }
 
-  /** The channel is subscribed again. Its operation under way is superseded. */
+  /** Begins anew with a channel that is subscribed again. Its operation under way is superseded. */
   restart(channel: HubChannel): void {
     this.#operations.delete(channel);
     this.#delayed.delete(channel);
     this.serve(channel);
   }
 
-  /** Does what a call of the channel's sequence returned. */
+  /** Carries out the action that a call of the channel's sequence returned. */
   follow(channel: HubChannel, action: SequenceAction): void {
     channel.action = action;
     if (action.kind === 'give-up') this.#reject(channel);
     else this.serve(channel);
   }
 
-  /** Does what the channel's sequence returned last, and serves the workers that wait. Must be called when one may. */
+  /** Carries out the channel's latest action, and serves the workers that wait. Must be called whenever either may have changed. */
   serve(channel: HubChannel): void {
     if (!channel.isHeld) return;
     const { sequence, waiters } = channel;
@@ -130,19 +131,19 @@ export class Recovery {
     if (operation !== undefined) this.#operate(channel, operation);
   }
 
-  /** The channel's subscription is lost. Its read of the position is cancelled if it has not begun. */
+  /** Cancels the read of a channel's position, if it has not begun, because the channel's subscription is lost. */
   cancelPositionRead(channel: HubChannel): void {
     this.#forgetPosition(channel);
     this.#agreement = undefined;
   }
 
-  /** There is no such link any more, and no channel on it. */
+  /** Drops what belongs to a link that is gone. No channel may be on it any more. */
   dropLink(link: string): void {
     this.#positions.get(link)?.stop();
     this.#positions.delete(link);
   }
 
-  /** The channel is let go. */
+  /** Forgets a channel that the node releases. Results of its operation are ignored. */
   forget(channel: HubChannel): void {
     channel.isHeld = false;
     this.#forgetPosition(channel);
@@ -194,7 +195,7 @@ export class Recovery {
     }
   }
 
-  /** Requests that wait for their turn, or to be tried again, are answered in time, like those that wait for the budget. */
+  /** Fails requests that have waited too long for their turn or for another attempt, as the budget does with those that wait for it. */
   #failLate(): void {
     const latest = performance.now() - LONGEST_WAIT_MS;
     for (const channels of [this.#waiting, this.#delayed]) {
@@ -217,7 +218,7 @@ export class Recovery {
     const token = Symbol(channel.name);
     this.#operations.set(channel, token);
     const isCurrent = (): boolean => this.#operations.get(channel) === token;
-    // A defect is not caught: it ends the process, which reports it and starts anew.
+    // A defect must not be caught: it ends the process, which reports it and starts anew.
     void this.#attempt(channel, operation, isCurrent).then(() => {
       if (isCurrent()) this.#operations.delete(channel);
       this.serve(channel);
@@ -225,7 +226,7 @@ export class Recovery {
     });
   }
 
-  /** A channel that waited may need nothing any more. Then no operation of it will end and serve the next one. */
+  /** Serves channels until all operations are in use. One may need no operation any more, so none would end and serve the next channel. */
   #serveWaiting(): void {
     while (this.#operations.size < OPERATIONS_AT_ONCE) {
       const [next] = this.#waiting;
@@ -262,7 +263,7 @@ export class Recovery {
       if (isOurs) this.#events.epochStarted(name);
       if (!isCurrent()) return;
       channel.action = sequence.locateNewEpoch();
-      // The position will show the other epoch. If it does not, it is of another server; some time must pass.
+      // The position will show the other epoch. If it does not, it is that of another server, so some time must pass.
       if (!isOurs) this.#delay(channel, 'there is another epoch already');
     } else if (action.kind === 'read-history') {
       this.#events.historyRead('repair');
@@ -296,7 +297,7 @@ export class Recovery {
     this.follow(channel, action);
   }
 
-  /** If Redis refuses to tell the position, the channel can do without offsets while it has told none. */
+  /** If Redis refuses to tell the position, a channel that has told no offsets yet continues without them. */
   #failPosition(channel: HubChannel, error: Error): void {
     const fault = this.#store.faultOf(error);
     if (fault === undefined) throw error;
@@ -308,12 +309,12 @@ export class Recovery {
     }
     this.#events.recoveryRefused(channel.name, error);
     const action = channel.sequence.abandonPosition();
-    // Where the channel is let go of, its clients are told that, and keep where they are.
+    // If the channel is released, its clients are told that, and keep their positions.
     if (action.kind !== 'give-up') channel.failEndRequests('not_available');
     this.follow(channel, action);
   }
 
-  /** Redis is away, or has too much to do. The sequence waits; workers are told at once. */
+  /** Tells workers at once that Redis is away or overloaded. An operation of the sequence is tried again instead. */
   #unavailable(channel: HubChannel, operation: Operation, cause: string): void {
     channel.waiters.failHistory(channel.sequence.epoch, 'unavailable');
     if (!isForWorkers(operation)) this.#delay(channel, cause);
@@ -332,7 +333,7 @@ export class Recovery {
   }
 }
 
-/** The sequence comes first, then what workers missed, and then what their clients resume with. */
+/** The operation that a channel needs next: first for its sequence, then for workers that missed publications, then for clients that resume. */
 function operationFor({ action, waiters }: HubChannel): Operation | undefined {
   const { requests, fillIns } = waiters;
   if (action.kind === 'start-epoch') return 'epoch';
@@ -341,7 +342,7 @@ function operationFor({ action, waiters }: HubChannel): Operation | undefined {
   return requests.isEmpty ? undefined : 'resume';
 }
 
-/** Whether the sequence waits for an operation, and so has not delivered all that Redis told of. */
+/** Whether the sequence waits for an operation, and so has not delivered all that the position showed. */
 function needsOperation({ kind }: SequenceAction): boolean {
   return kind === 'start-epoch' || kind === 'read-history';
 }

@@ -1,20 +1,20 @@
 /** A channel that is subscribed to over a link. */
 export interface LinkedChannel {
-  /** Which server, with which data, the channel was last read from; undefined if that is not known. */
+  /** The server, and the data on it, that the channel was last read from; undefined if it is not known. */
   server: string | undefined;
 }
 
-/** That a link is up, after it was not. */
+/** How a link came up. */
 export interface LinkRecovery {
-  /** How long it was not up, in ms. */
+  /** How long it was down, in ms. */
   readonly afterMs: number;
   /** Whether it is up for the first time. */
   readonly isFirst: boolean;
 }
 
 /**
- * What the hub knows of one link to Redis: since when it is lost, which server it leads to, and which channels are
- * subscribed over it. It has no clock. A Redis Cluster takes one for each shard.
+ * What the hub knows of one link to Redis: since when it is down, which server it leads to, and which channels are
+ * subscribed over it. It has no clock. For a Redis Cluster there is one for each shard.
  */
 export class RedisLinkState<Channel extends LinkedChannel> {
   readonly #readIdentity: () => Promise<string | undefined>;
@@ -22,21 +22,21 @@ export class RedisLinkState<Channel extends LinkedChannel> {
   /** ms since the Unix epoch. */
   #degradedSince: number | undefined;
   #wasEverUp = false;
-  /** Counts losses: an identity that was asked for before one is of another link. */
+  /** Counts losses: an identity that was requested before a loss belongs to another connection. */
   #losses = 0;
   #isReading = false;
-  /** Undefined until Redis has told, or refused to tell, which server it is. */
+  /** Undefined until Redis has answered, or refused to tell, which server it is. */
   #server: { readonly identity: string | undefined } | undefined;
   readonly #linked = new Set<Channel>();
-  /** Subscribed again, while it is not known yet to which server. */
+  /** Channels that are subscribed again, while the server is not known yet. */
   readonly #relinking = new Set<Channel>();
 
   /**
-   * The link is not up yet.
+   * Begins with a link that is not up yet.
    *
-   * @param readIdentity asks which server, with which data, the link leads to; undefined if Redis does not tell.
+   * @param readIdentity resolves with the server, and the data on it, that the link leads to; undefined if Redis does not tell.
    * @param relink hears of each channel that is subscribed again, as soon as it is known whether the server is the one
-   *   that the channel was last read from. Only then may writes be lost, and offsets be given out twice.
+   *   that the channel was last read from. If it is not, writes may be lost and offsets handed out twice.
    * @param now ms since the Unix epoch.
    */
   constructor(
@@ -49,17 +49,18 @@ export class RedisLinkState<Channel extends LinkedChannel> {
     this.#degradedSince = now;
   }
 
-  /** Since when the link is lost, or not up yet, in ms since the Unix epoch; undefined while it is up. */
+  /** Since when the link is down, in ms since the Unix epoch; undefined while it is up. */
   get degradedSince(): number | undefined {
     return this.#degradedSince;
   }
 
+  /** Whether the link was ever up. */
   get wasEverUp(): boolean {
     return this.#wasEverUp;
   }
 
   /**
-   * The link is lost, or an attempt failed to bring it up. Returns whether it was up until now.
+   * Records that the link is lost, or that an attempt to bring it up failed. Returns whether it was up until now.
    *
    * @param now ms since the Unix epoch.
    */
@@ -75,7 +76,7 @@ export class RedisLinkState<Channel extends LinkedChannel> {
   }
 
   /**
-   * The link is up. Returns undefined if it was before.
+   * Records that the link is up. Returns undefined if it was up before.
    *
    * @param now ms since the Unix epoch.
    */
@@ -87,24 +88,24 @@ export class RedisLinkState<Channel extends LinkedChannel> {
     return recovery;
   }
 
-  /** The channel is subscribed for the first time. */
+  /** Adds a channel that is subscribed for the first time. */
   add(channel: Channel): void {
     channel.server = this.#server?.identity;
     this.#linked.add(channel);
   }
 
-  /** The channel is subscribed again after the link was lost. {@link identifyServer} must follow. */
+  /** Adds a channel that is subscribed again after the link was lost. {@link identifyServer} must follow. */
   addAgain(channel: Channel): void {
     this.#relinking.add(channel);
   }
 
-  /** The channel is let go. */
+  /** Removes a channel. */
   forget(channel: Channel): void {
     this.#linked.delete(channel);
     this.#relinking.delete(channel);
   }
 
-  /** Finds out once for each link which server it leads to, and then relinks the channels that wait for it. */
+  /** Reads once for each connection which server it leads to, and then relinks the channels that wait for that. */
   identifyServer(): void {
     this.#relinkAll();
     if (this.#isReading) return;
@@ -119,7 +120,7 @@ export class RedisLinkState<Channel extends LinkedChannel> {
     this.#readIdentity().then(learn, () => learn(undefined));
   }
 
-  /** A channel may have missed some links. What counts is the server that it was last read from. */
+  /** Compares with the server that each channel was last read from, because a channel may have missed some connections. */
   #relinkAll(): void {
     if (this.#server === undefined) return;
     const { identity } = this.#server;

@@ -20,7 +20,7 @@ export interface LinkUp {
 /**
  * The links of a node to Redis: one, or one for each shard of a cluster. It has no clock.
  *
- * Before a cluster has told its shards there is one link, which is not up.
+ * Until a cluster has told its shards there is one link, which is not up.
  */
 export class RedisLinks<Channel extends RoutedChannel> {
   readonly #readIdentity: (link: string) => Promise<string | undefined>;
@@ -30,7 +30,11 @@ export class RedisLinks<Channel extends RoutedChannel> {
   readonly #lost = new Map<string, number>();
   #wereEverUp = false;
 
-  /** See `RedisLinkState`. @param now ms since the Unix epoch. */
+  /**
+   * See `RedisLinkState` for the callbacks.
+   *
+   * @param now ms since the Unix epoch.
+   */
   constructor(
     readIdentity: (link: string) => Promise<string | undefined>,
     relink: (channel: Channel, isSameServer: boolean) => void,
@@ -41,7 +45,7 @@ export class RedisLinks<Channel extends RoutedChannel> {
     this.add(ONLY_LINK, now);
   }
 
-  /** A shard has a master. Its link is not up yet. */
+  /** Adds the link of a shard's master, which is not up yet. `now` is in ms since the Unix epoch. */
   add(link: string, now: number): void {
     if (link !== ONLY_LINK) this.#links.delete(ONLY_LINK);
     if (this.#links.has(link)) return;
@@ -49,7 +53,7 @@ export class RedisLinks<Channel extends RoutedChannel> {
     this.#links.set(link, new RedisLinkState(readIdentity, this.#relink, now));
   }
 
-  /** A master has no slots any more. */
+  /** Removes the link of a master that has no slots any more. */
   remove(link: string): void {
     this.#links.delete(link);
     this.#noteUp();
@@ -60,13 +64,13 @@ export class RedisLinks<Channel extends RoutedChannel> {
     return link === undefined ? undefined : this.#links.get(link);
   }
 
-  /** Whether what belongs to this link arrives. */
+  /** Whether this link is up. False for one that does not exist. */
   isUp(link: string | undefined): boolean {
     const state = this.of({ link });
     return state !== undefined && state.degradedSince === undefined;
   }
 
-  /** Since when the first of the links that are down is down, in ms since the Unix epoch; undefined while all are up. */
+  /** Since when any link has been down, in ms since the Unix epoch: the earliest time of those that are down. Undefined while all are up. */
   get degradedSince(): number | undefined {
     const since = this.#all().flatMap(({ degradedSince }) => degradedSince ?? []);
     return since.length === 0 ? undefined : Math.min(...since);
@@ -77,7 +81,7 @@ export class RedisLinks<Channel extends RoutedChannel> {
     return this.#all().every(({ degradedSince }) => degradedSince !== undefined);
   }
 
-  /** Whether most links have ever been up. Links that are added later do not undo that. */
+  /** Whether most links were ever up. Links that are added later do not change that. */
   get wereEverUp(): boolean {
     return this.#wereEverUp;
   }
@@ -121,7 +125,7 @@ export class RedisLinks<Channel extends RoutedChannel> {
     return ended;
   }
 
-  /** The channel is let go, or leaves its link. */
+  /** Removes a channel from its link. */
   forget(channel: Channel): void {
     for (const link of this.#links.values()) link.forget(channel);
   }

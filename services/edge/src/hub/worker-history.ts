@@ -10,7 +10,7 @@ export class WorkerHistory {
   readonly #budget: HistoryBudget<HubChannel>;
   readonly #maxHistory: number;
 
-  /** @param maxHistory the most publications that one read brings. */
+  /** @param maxHistory the most publications that one read returns. */
   constructor(pages: HistoryPages, budget: HistoryBudget<HubChannel>, maxHistory: number) {
     this.#pages = pages;
     this.#budget = budget;
@@ -18,13 +18,13 @@ export class WorkerHistory {
   }
 
   /**
-   * Reads what workers missed of the channel, the oldest first; for the rest they ask again. The caller must call the result
-   * if the operation was not superseded. It answers the workers, and returns false if the read is older than what was known.
+   * Reads what workers missed of the channel, the oldest first. They request the rest again. If the operation was not superseded,
+   * the caller must call the result, which answers the workers and returns false if the read is older than what was known.
    */
   async fillIn(channel: HubChannel): Promise<() => boolean> {
     const { fillIns } = channel.waiters;
     const { from, until } = fillIns;
-    // One entry more at the beginning: an offset that is missing after it was not trimmed, but is a gap.
+    // One entry more at the beginning: if it is there, a missing offset after it was not trimmed, but is a gap.
     const first = Math.max(1, from - 1);
     const page = await this.#pages.readForward(channel.name, first, this.#maxHistory + 1);
     const { position, publications, isWhole } = page;
@@ -33,7 +33,7 @@ export class WorkerHistory {
     return () => answer(channel, fillIns, { from, until, page, end, last });
   }
 
-  /** The same for workers whose clients resume: the latest first, up to the most that may be replayed. */
+  /** Like {@link fillIn}, for workers whose clients resume: reads the latest first, up to the most that may be replayed. */
   async resume(channel: HubChannel): Promise<() => boolean> {
     const { sequence, waiters } = channel;
     const { requests } = waiters;
@@ -55,14 +55,14 @@ export class WorkerHistory {
 
 /** A finished read for workers that wait for history. */
 interface FinishedRead {
-  /** The first offset that was asked for. */
+  /** The first offset that was requested. */
   readonly from: number;
   /** The offset that the channel had reached before the read. */
   readonly until: number;
   readonly page: HistoryPage & { readonly tooLongBefore?: number | undefined };
-  /** The offset that the channel had reached when it was read; 0 if the read cannot answer anybody. */
+  /** The offset that the channel had reached when it was read; 0 if the read cannot answer any request. */
   readonly end: number;
-  /** The last offset that the page speaks of, inclusive. */
+  /** The last offset that the page covers, inclusive. */
   readonly last: number;
 }
 

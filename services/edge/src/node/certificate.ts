@@ -3,13 +3,13 @@ import type { EdgeConfig } from '../config/edge-config.ts';
 
 /** What happens to the files of the certificate. */
 export interface CertificateEvents {
-  /** The certificate counts from now on, at the start too. */
+  /** The certificate is in force from now on. Called at the start too. */
   certificateRead(path: string, credentials: TlsCredentials): void;
-  /** The files have changed and hold no certificate and key that belong together. The previous ones go on. */
+  /** The files have changed and hold no certificate and key that belong together. The previous ones stay in force. */
   certificateUnusable(path: string, cause: string): void;
 }
 
-/** The certificate of the public port, which is read again when its files change. */
+/** The certificate of the public port, which is read again when its files change. Its owner must stop it. */
 export interface NodeCertificate {
   readonly credentials: TlsCredentials;
   /** Ends the watch of the files. */
@@ -19,7 +19,7 @@ export interface NodeCertificate {
 /**
  * Opens the certificate that `EDGE_TLS_CERT_FILE` names. The caller owns the result. Undefined where no certificate is set.
  *
- * @param changed is called with each further one.
+ * @param changed called with each certificate after the first one.
  * @throws Error with a message that names the setting to change.
  */
 export async function openCertificate(

@@ -45,10 +45,10 @@ import { Shedder } from './shed.ts';
 import { acceptUpgrades, VERSION_HEADERS } from './upgrade.ts';
 import { fanOutSettings } from './worker-settings.ts';
 
-/** Connections other than clients that each worker may hold at least, however many workers share the node's limit. */
+/** The least number of connections other than clients that each worker may hold, however many workers share the node's limit. */
 const LEAST_PLAIN_CONNECTIONS = 4;
 
-/** The part of the reserve for stopping that the last close handshakes may take, in ms. */
+/** The part of `DRAIN_RESERVE_SECONDS` that the last close handshakes may take, in ms: half of it. */
 const CLOSE_HANDSHAKES_MS = DRAIN_RESERVE_SECONDS * 500;
 
 /** The answer to a plain request for the path of the WebSockets. */
@@ -60,8 +60,7 @@ const UPGRADE_REQUIRED: Route = {
     const details = { status, code: 'upgrade_required', message: meaning, retryable };
     throw new HttpError(details, {
       ...VERSION_HEADERS,
-      // A `connection` header of ours replaces the one of Node, so it must also close what the peer asked to be
-      // closed.
+      // Our `connection` header replaces Node's, so it must also say `close` if the peer asked for that.
       connection: response.shouldKeepAlive ? 'Upgrade' : 'close, Upgrade',
     });
   },
@@ -73,7 +72,7 @@ export interface ClientListenerParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly connectionCount: ConnectionCount;
-  /** Knows who clients are. Undefined where the node does not ask. */
+  /** Verifies who clients are. Undefined if the node does not ask for tokens. */
   readonly identity?: NodeIdentity | undefined;
   /** The certificate of the port. Undefined for a port without TLS. */
   readonly tls?: TlsCredentials | undefined;
@@ -82,8 +81,7 @@ export interface ClientListenerParts {
 }
 
 /**
- * A fan-out worker and the TCP port that its clients connect to. It is the same in the hub's thread and in a thread
- * of its own.
+ * A fan-out worker and the TCP port that its clients connect to. It runs in the hub's thread or in a thread of its own.
  */
 export class ClientListener {
   readonly #parts: ClientListenerParts;
@@ -175,7 +173,7 @@ export class ClientListener {
     this.#readiness = readiness;
   }
 
-  /** Takes what the main thread tells of tokens, and closes the connections that it ends. */
+  /** Takes new keys or revocations from the main thread, and closes the connections whose tokens are revoked. */
   updateIdentity(update: IdentityUpdate): void {
     const { identity } = this.#parts;
     identity?.update(update);
@@ -183,12 +181,12 @@ export class ClientListener {
     void this.#fanOut.endRevoked((current) => identity.isRevoked(current));
   }
 
-  /** Uses another certificate for connections that come from now on. */
+  /** Uses another certificate for further connections. */
   setTls(credentials: TlsCredentials): void {
     this.#front.setTls(credentials);
   }
 
-  /** Refuses new clients and sends all clients away within `windowMs`. */
+  /** Refuses new clients and sends all clients away within `windowMs`, or at once when `hurry` aborts. */
   async drain(windowMs: number, hurry: AbortSignal): Promise<void> {
     this.#refusing = true;
     const { connections } = this.#fanOut;
@@ -203,24 +201,27 @@ export class ClientListener {
     await this.#shedder.shed(count, windowMs);
   }
 
+  /** The metrics of this worker. */
   metrics(): Promise<MetricObjects> {
     return this.#parts.metrics.objects();
   }
 
-  /** What the console shows of the clients. */
+  /** The figures of the clients that the console shows. */
   read(): ClientReading {
     return readClients(this.#fanOut, this.#tally);
   }
 
+  /** The worker's part of `/debug/index`. */
   describe(): FanOutDescription {
     return describeFanOut(this.#fanOut);
   }
 
-  /** What pages of a console ask of the clients. */
+  /** Answers what pages of a console ask about the clients. */
   answer(enquiry: ClientEnquiry): Promise<ClientEnquiryAnswer> {
     return answerClientEnquiry(this.#fanOut, this.#ended, enquiry);
   }
 
+  /** The sessions of a subject. */
   sessionsOf(subject: string): Promise<SessionList> {
     return listSessions(this.#fanOut, subject);
   }

@@ -29,10 +29,12 @@ export class ConnectionCount {
     return Array.from(this.#slots, (_, slot) => Atomics.load(this.#slots, slot));
   }
 
+  /** Counts a connection that opened. */
   increment(): void {
     Atomics.add(this.#slots, this.#own, 1);
   }
 
+  /** Counts a connection that ended. */
   decrement(): void {
     Atomics.sub(this.#slots, this.#own, 1);
   }

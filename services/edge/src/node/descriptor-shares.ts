@@ -18,8 +18,8 @@ const KEPT_BACK = 16;
 const PER_WORKER_THREAD = 8;
 
 /**
- * Divides the descriptors that the process may open among the connections of the node. Tells operators when they do
- * not suffice for what was configured. The owner must call it once, before anything is opened.
+ * Divides the descriptors that the process may open among the connections of the node. Reports if they do not suffice for what
+ * was configured. Call it once, before anything is opened.
  */
 export function shareDescriptors(
   config: Pick<EdgeConfig, 'maxConnections' | 'httpMaxConnections' | 'workers'>,

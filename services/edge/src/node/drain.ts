@@ -14,7 +14,7 @@ interface Leaving {
   readonly departure: Departure;
 }
 
-/** The share of the time over which the new connections of clients are spread. */
+/** The share of the window over which the new connections of clients are spread. */
 const NOTICE_SHARE = 0.5;
 
 /** Time between two rounds that close the connections that are due, in ms. */
@@ -22,7 +22,7 @@ const CLOSE_INTERVAL_MS = 50;
 
 /**
  * Spreads clients evenly over a drain. A client must open its new connection at its `afterMs`, which lies in the
- * first half of the time, and keeps its old connection for another half. So the other nodes see an even stream of
+ * first half of the window, and keeps its old connection for another half. So the other nodes see an even stream of
  * handshakes, and no client is without a connection.
  *
  * @param index the number of the client, 0 ≤ index < count.

@@ -2,7 +2,7 @@ import { WEBSOCKET_PATH } from '@tradewind/protocol';
 import { type Route, sendText } from '@tradewind/runtime';
 import type { EdgeConfig } from '../config/edge-config.ts';
 
-/** Nothing but the page's own style. */
+/** The page may load nothing, and has only its own style. */
 const HEADERS = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy':
@@ -11,7 +11,7 @@ const HEADERS = {
   'referrer-policy': 'no-referrer',
 } as const;
 
-/** A gust, in the page itself: a browser asks for no file then. */
+/** A gust of wind. It is part of the page, so that browsers request no file. */
 const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M1 5h9a2 2 0 1 0-2-2M1 8h12a2 2 0 1 1-2 2M1 11h6a2 2 0 1 1-2 2' fill='none' stroke='%232a6f97' stroke-width='1.5'/%3E%3C/svg%3E";
 

@@ -1,9 +1,9 @@
 import type { HealthSource, Readiness } from '@tradewind/runtime';
 
-/** What an edge's readiness depends on at this moment. */
+/** What an edge's readiness depends on, at one moment. */
 export interface EdgeCondition {
   readonly draining: boolean;
-  /** Whether it holds as many connections as it may. */
+  /** Whether it holds the most connections that it may. */
   readonly full: boolean;
   /** Whether there is no descriptor left for a further connection. */
   readonly descriptorsExhausted: boolean;
@@ -12,8 +12,8 @@ export interface EdgeCondition {
   /** Whether its subscription link is down. */
   readonly degraded: boolean;
   /**
-   * Since when the subscription link has been down while the other connection to Redis works, in ms of a monotonic
-   * clock. Undefined while that is not so.
+   * Since when the subscription link has been down although the other connection to Redis works, in ms of a monotonic
+   * clock. Undefined if that is not so.
    */
   readonly isolatedSince: number | undefined;
   /** Whether a probe that it published has ever come back. True when it does not probe. */
@@ -28,11 +28,10 @@ export interface EdgeCondition {
 export const LINK_GRACE_MS = 2_000;
 
 /**
- * Whether a balancer should send clients to this edge. When Redis is away for all nodes, all stay ready and say
- * `degraded`: a shared outage must not empty the balancer. A node is not ready when it alone cannot subscribe
- * although Redis answers it. It is not ready either before its first link, or before data has proven its first
- * subscription, or before it had keys for tokens. A node whose probe is refused later stays ready and says so, because a change in Redis concerns all
- * nodes.
+ * Whether a balancer should send clients to this edge. If Redis is away for all nodes, all stay ready and say
+ * `degraded`: a shared outage must not empty the balancer. A node is not ready if it alone cannot subscribe although Redis
+ * answers it. Nor is it ready before its first link, before data has proven its first subscription, or before it had keys for
+ * tokens. A node whose probe is refused later stays ready and says so, because a change in Redis concerns all nodes.
  *
  * @param now ms of the same monotonic clock.
  */

@@ -8,14 +8,14 @@ import {
 } from '../auth/revocation-source.ts';
 import type { IdentitySettings } from './identity.ts';
 
-/** The subscriber's part that they use. */
+/** The part of the subscriber that {@link IdentitySources} uses. */
 export interface RevocationChannel {
   want(channel: string): void;
 }
 
 /**
- * What the verifiers of all workers need from elsewhere: keys from a URL, revocations from Redis. A node has them once, on its
- * main thread. With `EDGE_AUTH=none` nothing is asked for.
+ * What the verifiers of all workers need from outside: keys from a URL, revocations from Redis. A node has them once, on its
+ * main thread. With `EDGE_AUTH=none` nothing is fetched or read.
  */
 export class IdentitySources {
   readonly jwks: JwksSource | undefined;
@@ -38,7 +38,7 @@ export class IdentitySources {
     });
   }
 
-  /** All that a new worker must know. */
+  /** The updates that a new worker must begin with. */
   current(): readonly IdentityUpdate[] {
     const revocations = this.revocations?.current() ?? [];
     return [
@@ -47,35 +47,36 @@ export class IdentitySources {
     ];
   }
 
-  /** A token named a key that is not known. */
+  /** Requests newer keys, because a token named an unknown key. */
   requestKeys(): void {
     this.jwks?.request();
   }
 
-  /** Begins. The link to Redis tells the rest by the methods below. */
+  /** Begins to fetch keys and subscribes to revocations. The owner passes on what the link to Redis reports by the methods below. */
   start(channel: RevocationChannel): void {
     this.jwks?.start();
     if (this.revocations !== undefined) channel.want(REVOCATION_CHANNEL);
   }
 
+  /** Ends all timers and fetches. */
   stop(): void {
     this.jwks?.stop();
     this.revocations?.stop();
   }
 
-  /** Redis has confirmed these channels. */
+  /** Reads revocations if the channel of revocations is among those that Redis has confirmed. */
   confirmSubscriptions(channels: readonly string[]): void {
     if (channels.includes(REVOCATION_CHANNEL)) this.revocations?.confirmSubscription();
   }
 
-  /** Takes a message if it is one of theirs. */
+  /** Takes a message of the channel of revocations. Returns false for any other message. */
   takeMessage(channel: string, payload: Buffer): boolean {
     if (channel !== REVOCATION_CHANNEL) return false;
     this.revocations?.addMessage(payload);
     return true;
   }
 
-  /** Takes a refusal if it is one of theirs. */
+  /** Takes a refusal of the channel of revocations. Returns false for any other refusal. */
   takeRefusal(channel: string, error: RedisRefusedError): boolean {
     if (channel !== REVOCATION_CHANNEL) return false;
     this.revocations?.readUnsubscribed(error.message);

@@ -11,7 +11,7 @@ export interface NodeIdentity {
   readonly verifier: TokenVerifier;
   /** Whether the token of a client that is connected was revoked. */
   isRevoked(token: RevocableToken): boolean;
-  /** Takes what the main thread tells. */
+  /** Takes new keys or revocations from the main thread. */
   update(update: IdentityUpdate): void;
   /** Ends the watch of the file, if there is one. */
   stop(): void;
@@ -23,9 +23,9 @@ export type IdentitySettings = Pick<
   'auth' | 'jwtSecretFile' | 'jwtKeysFile' | 'jwksUrl' | 'jwtIssuer' | 'jwtAudience'
 >;
 
-/** What a worker says about the tokens of its clients. */
+/** Hears what a worker reports about the tokens of its clients. */
 export interface IdentityListener extends KeyFileEvents {
-  /** A token named a key that is not known: newer keys must be fetched, where they come from a URL. */
+  /** A token named an unknown key. If keys come from a URL, newer ones must be fetched. */
   unknownKey(): void;
 }
 
@@ -40,7 +40,7 @@ interface WorkerKeys {
   stop(): void;
 }
 
-/** The least time between two requests for newer keys, in ms: a flood of tokens with unknown keys is none of messages. */
+/** The least time between two requests for newer keys, in ms: a flood of tokens with unknown keys must not flood the main thread. */
 const ASK_INTERVAL_MS = 1_000;
 
 /**

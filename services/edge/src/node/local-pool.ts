@@ -21,17 +21,17 @@ export interface FanOutPool {
   /** Connections of the whole node. */
   readonly connections: number;
   /**
-   * Accepts from now on and returns the port.
+   * Accepts clients from now on, and returns the port.
    *
    * @throws Error with a message that names the setting to change.
    */
   listen(): Promise<number>;
   setReadiness(readiness: Readiness): void;
-  /** Tells the verifiers of all workers. */
+  /** Passes new keys or revocations to the verifiers of all workers. */
   updateIdentity(update: IdentityUpdate): void;
-  /** Uses another certificate for connections that come from now on. */
+  /** Uses another certificate for further connections. */
   setTls(credentials: TlsCredentials): void;
-  /** Refuses new clients and sends all clients away within `windowMs`. */
+  /** Refuses new clients and sends all clients away within `windowMs`, or at once when `hurry` aborts. */
   drain(windowMs: number, hurry: AbortSignal): Promise<void>;
   /** Sends `count` clients away within `windowMs`, and continues to admit others. Returns at once. */
   shed(count: number, windowMs: number): void;
@@ -39,9 +39,9 @@ export interface FanOutPool {
   describe(): Promise<readonly FanOutDescription[]>;
   /** The sessions of a subject, on each worker that answers in time. */
   sessionsOf(subject: string): Promise<readonly SessionList[]>;
-  /** What each worker that answers in time knows for pages of a console. */
+  /** The answer of each worker that answers in time, for pages of a console. */
   askClients(enquiry: ClientEnquiry): Promise<readonly ClientEnquiryAnswer[]>;
-  /** What the console shows of the clients; with worker threads, as each last told it. */
+  /** The figures of the clients that the console shows; of a worker thread, those that it reported last. */
   read(): ClientReading;
   stop(): Promise<void>;
 }

@@ -3,15 +3,15 @@ import type { ErrorCode } from '@tradewind/protocol';
 
 /** Which web pages may connect. */
 export interface OriginPolicy {
-  /** `EDGE_ORIGINS`: scheme, host and port as browsers send them; none for all. */
+  /** `EDGE_ORIGINS`: scheme, host and port as browsers send them; an empty list allows all. */
   readonly origins: readonly string[];
   /** `EDGE_AUTH`. */
   readonly auth: 'jwt' | 'none';
 }
 
 /**
- * Why a handshake with this `Origin` is refused; undefined when it is not. `null` (a page of a file, a sandboxed frame)
- * is never on the list. A client without an `Origin` is no page: it may connect where it needs a token anyway.
+ * Why a handshake with this `Origin` is refused; undefined if it is not. `null` (a page of a file, a sandboxed frame)
+ * is never on the list. A client without an `Origin` is no page: it may connect if the node asks for tokens anyway.
  */
 export function originFault(
   origin: string | undefined,
@@ -29,6 +29,6 @@ export const MAX_ORIGIN_LENGTH = 267;
 export function originOf({ headers }: Pick<IncomingMessage, 'headers'>): string | undefined {
   const { origin } = headers;
   if (origin === undefined || origin.length <= MAX_ORIGIN_LENGTH) return origin;
-  // A slice of the string would keep all of it alive.
+  // A slice of the string would keep the whole string alive.
   return Buffer.from(origin.slice(0, MAX_ORIGIN_LENGTH)).toString();
 }

@@ -7,7 +7,7 @@ import {
 } from '../config/edge-config.ts';
 import { type OwnerLimits, TOLD_REFUSALS } from '../owners/owner.ts';
 
-/** Connections other than clients, or clients that are not known yet, that one address may have on each worker at least. */
+/** The least number of connections other than clients, and of unidentified clients, that one address may have on each worker. */
 const LEAST_PLAIN = 4;
 
 /** What one address may have and do on one worker. The kernel spreads its connections over the workers. */
@@ -43,8 +43,8 @@ export function subjectLimits(config: EdgeConfig): OwnerLimits {
 }
 
 /**
- * One owner's share of what the node may ask of Redis, on one worker. It is not narrower than the limit of one connection,
- * which would be refused what it is promised.
+ * One owner's share of what the node may ask of Redis, on one worker. It is not narrower than the limit of one connection.
+ * Otherwise a connection would be refused what its own limit allows.
  */
 function sharesOfRedis(config: EdgeConfig): Readonly<Record<'channels' | 'replay', Rate>> {
   const { subscribeRate, nodeSubscribeRate, replayRate, historyReadRate, workers } = config;

@@ -14,23 +14,23 @@ export interface PeerGateParts {
   readonly proxies: TrustedProxies;
   /** Whether trusted proxies begin each connection with a header of the PROXY protocol. */
   readonly readsPreface: boolean;
-  /** Counts by address. Undefined where nobody said whether there are proxies: an address may be that of a balancer. */
+  /** Counts by address. Undefined if `EDGE_TRUSTED_PROXIES` is not set, because an address may then be that of a balancer. */
   readonly addresses: OwnerTable | undefined;
   readonly guard: LimitGuard;
-  /** Connections whose header has not arrived, at most. For a further one, the one that has waited longest is closed. */
+  /** The most connections whose header has not arrived. A further one closes the one that has waited longest. */
   readonly mostUnread: number;
-  /** Hears of each connection of a trusted proxy that was refused for its header. */
+  /** Called for each connection of a trusted proxy that is refused for its header. */
   readonly onPrefaceFault: (fault: PrefaceFault) => void;
 }
 
 /** What is known of a connection before its first request. */
 interface Peer {
   readonly address: string;
-  /** Whom the connection is counted for; undefined for one that a trusted proxy opened for itself or for many clients. */
+  /** The owner that the connection counts for; undefined if a trusted proxy opened it for itself or for many clients. */
   readonly owner: Owner | undefined;
-  /** Whether its handshake must be refused: its address has had too many. */
+  /** Whether its handshake must be refused, because its address has made too many. */
   readonly isBeyond: boolean;
-  /** Whether it counts as one that is no WebSocket. */
+  /** Whether it counts as a connection that is no WebSocket. */
   isPlain: boolean;
 }
 
@@ -49,7 +49,7 @@ export class PeerGate implements ConnectionGate {
     this.#parts = parts;
   }
 
-  /** See `ConnectionGate`. Nothing of the connection was read, so a refusal costs no more than its accept. */
+  /** See `ConnectionGate`. No byte of the connection was read, so a refusal costs no more than the accept. */
   refuses(socket: Socket): boolean {
     if (this.#parts.addresses === undefined) return false;
     const address = canonicalAddress(socket.remoteAddress ?? '');
@@ -88,7 +88,7 @@ export class PeerGate implements ConnectionGate {
     if (peer !== undefined) this.#endPlain(peer);
   }
 
-  /** The canonical address of the client that sent a request. Empty if it is gone already. */
+  /** The canonical address of the client that sent a request. Empty if the client is gone already. */
   addressOf({ socket, headers }: IncomingMessage): string {
     const known = this.#peers.get(socket)?.address;
     const peer = known ?? canonicalAddress(socket.remoteAddress ?? '') ?? '';
@@ -97,7 +97,7 @@ export class PeerGate implements ConnectionGate {
     return this.#parts.proxies.clientOf(peer, headers['x-forwarded-for'] as string | undefined);
   }
 
-  /** Charges a handshake to its address. Returns the code with which it must be refused; undefined if it need not be. */
+  /** Charges a handshake to its address. Returns the code with which it must be refused; undefined if it may proceed. */
   excess({ socket }: IncomingMessage, address: string): ErrorCode | undefined {
     const owner = this.#ownerOf(address);
     if (owner === undefined) return undefined;
@@ -111,7 +111,7 @@ export class PeerGate implements ConnectionGate {
     return 'rate_limited';
   }
 
-  /** A handshake is done. Returns whom the connection is counted for; its owner must call {@link releaseClient} once it has ended. */
+  /** Counts a client after its handshake. Returns the owner that it counts for, which the caller must pass to {@link releaseClient} once the connection has ended. */
   countClient(socket: Socket, address: string): Owner | undefined {
     const owner = this.#ownerOf(address);
     if (owner !== undefined) this.#parts.addresses?.addConnection(owner, 'connections');
@@ -120,7 +120,7 @@ export class PeerGate implements ConnectionGate {
     return owner;
   }
 
-  /** A connection has ended that was counted for this owner. */
+  /** Uncounts a client that {@link countClient} counted for this owner. */
   releaseClient(owner: Owner | undefined): void {
     if (owner !== undefined) this.#parts.addresses?.removeConnection(owner, 'connections');
   }
@@ -136,7 +136,7 @@ export class PeerGate implements ConnectionGate {
     return !isWithin && this.#parts.guard.refuses('address_handshakes');
   }
 
-  /** Whether a connection may be served that comes from this address. If not, it was reset. */
+  /** Whether a connection from this address may be served. If not, it was reset. */
   #admits(socket: Socket, address: string): boolean {
     const { addresses, guard } = this.#parts;
     const owner = this.#ownerOf(address);
@@ -148,7 +148,7 @@ export class PeerGate implements ConnectionGate {
     const isTold = !isBeyond || owner.take('refusals', performance.now());
     if (isTold && owner.isFullOfPlain) guard.isFull('address_http_connections');
     if (!isTold || owner.isFullOfPlain) {
-      // Not closed: that would leave the connection in the kernel for a minute (TIME_WAIT).
+      // A close would leave the connection in the kernel for a minute (TIME_WAIT).
       socket.resetAndDestroy();
       return false;
     }
@@ -157,7 +157,7 @@ export class PeerGate implements ConnectionGate {
     return true;
   }
 
-  /** The same behind a proxy that has named its client. Without a name it speaks for itself. */
+  /** Like {@link #admits}, for the client that a proxy has named. A proxy that names none speaks for itself, and may be served. */
   #admitsClient(socket: Socket, address: string | undefined): boolean {
     return address === undefined || this.#admits(socket, address);
   }

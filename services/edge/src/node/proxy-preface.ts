@@ -1,21 +1,22 @@
 import type { Socket } from 'node:net';
 import { readProxyHeader } from '../owners/proxy-header.ts';
 
-/** Time for the header of a proxy, in ms. It sends it at once; the time is that for the header of a request. */
+/** The time in which a proxy must send its header, in ms: as much as a client has for the header of a request, although proxies send at once. */
 const PREFACE_DEADLINE_MS = 5_000;
 
 /** Why a connection of a trusted proxy is refused before anything of the client is read. */
 export type PrefaceFault = 'malformed' | 'late' | 'closed';
 
-/** What a proxy says of the connection that it passes on. */
+/** What a proxy says of the connection that it forwards. */
 export interface Preface {
   /** The canonical address of its client. Undefined if it speaks for itself, with such a header or without one. */
   readonly address: string | undefined;
 }
 
 /**
- * Reads the header that may precede all bytes of the client, also those of TLS. What follows it stays in the socket. The
- * socket must not have been read, and whoever hears the end owns it again.
+ * Reads the header that may precede all bytes of the client, including those of TLS. The bytes after it stay in the socket. Nothing
+ * may have been read from the socket before. Its owner must not touch it until `onEnd` is called, and must then end it if there is a
+ * fault.
  */
 export function readPreface(socket: Socket, onEnd: (end: Preface | PrefaceFault) => void): void {
   let bytes: Buffer = Buffer.alloc(0);

@@ -14,48 +14,49 @@ import type { Source } from '../hub/hub.ts';
 import { ONLY_LINK } from '../hub/redis-links.ts';
 
 /**
- * What the owner hears of its links to Redis. A link is named as in `RedisLinks`: in a cluster there is one for each shard. No
+ * Hears what happens on the links to Redis. A link is named as in `RedisLinks`: in a cluster there is one for each shard. No
  * method may throw.
  */
 export interface RedisListener {
-  /** Called without its object: once for each message, so nothing stands between the subscriber and it. */
+  /** Called without its object, so that the subscriber can call it directly for each message. */
   readonly message: (channel: string, payload: Buffer) => void;
   subscribed(channels: readonly string[], link: string): void;
   refused(channel: string, error: RedisRefusedError): void;
   linkLost(cause: string, link: string): void;
   linkStillLost(cause: string): void;
   linkRestored(link: string): void;
-  /** The next three only in a cluster; see `ClusterSubscriberEvents`. */
+  /** This and the next two are called only in a cluster; see `ClusterSubscriberEvents`. */
   linkAdded(link: string): void;
   linkRemoved(link: string): void;
   moved(channels: readonly string[]): void;
 }
 
-/** How the subscriptions are proven. */
+/** The name of the node's probe, and the callbacks that report it. */
 export type ProbeReports = Pick<
   ProbeOptions,
   'name' | 'probeFailed' | 'probeRefused' | 'writesRefused' | 'writesAccepted'
 >;
 
-/** All that an edge has of Redis. */
+/** All connections of an edge to Redis. */
 export interface RedisConnections {
   readonly source: Source;
   readonly store: ChannelStore;
   readonly commands: Commands;
-  /** See `RedisSubscriber`. In a cluster, of the worst shard. */
+  /** See `RedisSubscriber`. In a cluster, the value of the worst shard. */
   readonly probeAgeMs: number | undefined;
   readonly provenOnce: boolean;
   readonly probeRefusal: RedisRefusedError | undefined;
-  /** Whether Redis answers and the subscription does not work; in a cluster: of half of the shards at least. */
+  /** Whether Redis answers commands although the subscription is down; in a cluster, on at least half of the shards. */
   readonly isCutOffAlone: boolean;
   start(): void;
   stop(): Promise<void>;
 }
 
 /**
- * Makes the connections to what the settings name, which the caller owns: two to one Redis, or two to each master of a cluster.
+ * Makes the connections that the settings name: two to one Redis, or two to each master of a cluster. The caller owns the result, and
+ * must start and stop it.
  *
- * @param probe undefined: the subscriptions are not proven.
+ * @param probe undefined if the subscriptions are not probed.
  */
 export function connectRedis(
   settings: RedisSettings,

@@ -79,12 +79,12 @@ export function divideShed(count: number, connections: readonly number[]): numbe
 }
 
 /**
- * Sends some of a worker's clients to other nodes, which have room, while the worker continues. Nobody is refused
- * meanwhile. Chance decides which clients, so that none is sent away again and again.
+ * Sends some of a worker's clients to other nodes, which have room, while the worker continues and refuses no new clients.
+ * The clients are chosen at random, so that none is sent away again and again.
  */
 export class Shedder {
   readonly #connections: ReadonlySet<Connection>;
-  /** Clients that were told to leave and may still be here. They are forgotten when their time is over. */
+  /** Clients that were told to leave and may still be connected. They are removed when their time is over. */
   readonly #leaving = new Set<Connection>();
   readonly #end = new AbortController();
 
@@ -93,7 +93,7 @@ export class Shedder {
     this.#connections = connections;
   }
 
-  /** Resolves when the time of the chosen clients is over. Another call may come meanwhile. */
+  /** Sends `count` clients away. Resolves when their time is over. Another call may come meanwhile. */
   async shed(count: number, windowMs: number): Promise<void> {
     const staying = [...this.#connections].filter((connection) => !this.#leaving.has(connection));
     const chosen = new Set(chooseRandomly(staying, count));

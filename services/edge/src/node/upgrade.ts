@@ -8,9 +8,9 @@ import { MAX_PENDING_PONGS } from '../clients/requests.ts';
 import type { WireFormat } from '../outbound/wire-format.ts';
 import { type OriginPolicy, originFault, originOf } from './origins.ts';
 
-/** What a client's handshake says of it. */
+/** What a client's handshake says of the client. */
 export interface Handshake {
-  /** The client's IP address in its canonical text. Empty if it was gone before anybody asked. */
+  /** The client's IP address in its canonical text. Empty if the client was gone before the address was read. */
   readonly address: string;
   /** See `originOf`. */
   readonly origin: string | undefined;
@@ -22,13 +22,15 @@ export interface Handshake {
 
 /** Decides about handshakes, and owns the connections that result. */
 export interface HandshakeGate {
-  /** The address of the client that asks. */
+  /** The address of the client that sent a handshake. */
   addressOf(request: IncomingMessage): string;
-  /** Charges the handshake to its address. Returns a code if that has had too many, or has too much. */
+  /** Charges the handshake to its address. Returns a code if the address exceeds its rate or its number of connections. */
   excess(request: IncomingMessage, address: string): ErrorCode | undefined;
-  /** The reason why no client is admitted now. Undefined when clients are admitted. */
+  /** The code with which all clients are refused now. Undefined if clients are admitted. */
   refusal(): ErrorCode | undefined;
+  /** Takes over a connection whose handshake has succeeded. */
   onAdmitted(webSocket: WebSocket, socket: Socket, handshake: Handshake): void;
+  /** A handshake was refused with this code. */
   onRejected(code: ErrorCode, from: Pick<Handshake, 'address' | 'origin'>): void;
 }
 
@@ -38,18 +40,17 @@ const TOKEN_PREFIX = 'tradewind.token.';
 /** The version of the protocol that RFC 6455 describes. `ws` would also speak version 8. */
 const WEBSOCKET_VERSION = '13';
 
-/** The headers that name another way of speaking (RFC 6455, 4.2.2; RFC 9110, 15.5.22). */
+/** The headers that name the protocol that a client must speak (RFC 6455, 4.2.2; RFC 9110, 15.5.22). */
 export const VERSION_HEADERS = {
   upgrade: 'websocket',
   'sec-websocket-version': WEBSOCKET_VERSION,
 } as const;
 
-/** Time after which to come back after a 503, in seconds. */
+/** The wait that `Retry-After` tells with a retryable refusal, in seconds. */
 const RETRY_AFTER_SECONDS = 5;
 
 /**
- * The most fragments of one message. A request fits into one frame, so a client that sends more fragments than this
- * wants something else.
+ * The most fragments of one message. A request fits into one frame, so more fragments are no honest request.
  */
 const MAX_FRAGMENTS = 16;
 
@@ -57,7 +58,7 @@ const MAX_FRAGMENTS = 16;
 const MAX_BUFFERED_CHUNKS = 256;
 
 /**
- * Time for a peer to answer our close frame, in ms. After it the connection is reset if the peer still sends, and a
+ * The time in which a peer must answer our close frame, in ms. Afterwards the connection is reset if the peer still sends, and a
  * peer that has not read the frame by then never learns the code. A busy machine needs seconds.
  */
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -74,7 +75,7 @@ export function acceptUpgrades(
   formats: readonly [WireFormat, ...WireFormat[]],
   gate: HandshakeGate,
 ): void {
-  // A variable, because @types/ws does not know all of these options and would refuse them in a literal.
+  // A variable, because @types/ws lacks some of these options and would reject them in a literal.
   const options = {
     noServer: true,
     clientTracking: false,

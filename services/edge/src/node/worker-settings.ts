@@ -18,16 +18,16 @@ import { JSON_FRAMES } from '../outbound/json-frames.ts';
 import { needsSendWindow } from '../outbound/send-window.ts';
 import { subjectLimits } from './owner-limits.ts';
 
-/** The most that a control frame takes on average, in bytes, references aside. A gap with the longest names is smaller. */
+/** The most bytes that control frames take on average, without references. A gap with the longest names is smaller. */
 const CONTROL_BYTES = 512;
 
 /**
- * The most that a control frame with a reference takes, in bytes: each byte of a JSON text takes two in a string at most. Clients share these
- * frames, so what waits of them in a queue is not the queue's memory.
+ * The most bytes that a control frame with a reference takes: each byte of a JSON text takes at most two in a JSON string. Clients
+ * share these frames, so those that wait in a queue do not add to its memory.
  */
 const REFERENCE_FRAME_BYTES = 2 * MAX_REFERENCE_BYTES + 128;
 
-/** What the node offers to everyone, tokens or not. */
+/** The rights that the node offers to every client. No token extends them. */
 export function offeredRights({ channelPatterns }: EdgeConfig): Rights {
   return rightsTo(compileChannelPatterns(channelPatterns));
 }
@@ -36,7 +36,7 @@ export function offeredRights({ channelPatterns }: EdgeConfig): Rights {
  * The limits that a worker applies to its clients, from the configuration of the node.
  *
  * @param connections the number of connections of the whole node.
- * @param tokens verifies who clients are. Undefined where the node does not ask.
+ * @param tokens verifies who clients are. Undefined if the node does not ask for tokens.
  */
 export function fanOutSettings(
   config: EdgeConfig,

@@ -11,15 +11,15 @@ import {
 import { BINARY_FRAME, encodeHeader, LONGEST_HEADER_BYTES, TEXT_FRAME } from './frame-header.ts';
 import type { FrameMemory, SequenceRange, WireFormat } from './wire-format.ts';
 
-/** The numbers of each count of bytes, from none. */
+/** The sequence numbers that take each number of bytes, from 0 bytes on. */
 const RANGES: readonly SequenceRange[] = Array.from(
   { length: MAX_VARINT_BYTES + 1 },
   (_, bytes) => ({ from: bytes === 1 ? 1 : 128 ** (bytes - 1), end: 128 ** bytes }),
 );
 
 /**
- * Binary publications and JSON control messages, `tradewind.v2`: a publication is its `seq` and a body, which is the same for everyone who reads
- * this format.
+ * Binary publications and JSON control messages, `tradewind.v2`: a publication is its `seq` and a body, which is the same for all
+ * clients of this format that know the same reference.
  */
 export const BINARY_FRAMES: WireFormat = Object.freeze({
   subprotocol: BINARY_SUBPROTOCOL,
@@ -34,7 +34,7 @@ export const BINARY_FRAMES: WireFormat = Object.freeze({
   sequencesOfWidth: (sequence) => RANGES[varintBytes(sequence)] as SequenceRange,
 } satisfies WireFormat);
 
-/** The payload is deflated only while all who may be sent this body were told its reference, and nothing newer. */
+/** Uses the deflated payload only while the channel's latest reference is the one that it needs: clients decode against the latest. */
 function bodyOf(
   { channel, offset, publishedAt, body, wire, deflated }: Publication,
   skipped = 0,

@@ -1,6 +1,6 @@
 /**
- * A round of flushes is followed by a pause as long as the round: so under load half of a core's time at most goes into
- * writes, and the next writes carry more.
+ * How long after the beginning of one round the next one begins if a thread has a core to itself, in lengths of a round. So under
+ * load at most half of a core's time goes into writes, and each write carries more.
  */
 const ROUND_SPACING_ON_A_CORE = 2;
 
@@ -12,14 +12,14 @@ export function roundSpacing(threads: number, cores: number): number {
   return ROUND_SPACING_ON_A_CORE * Math.max(1, threads / cores);
 }
 
-/** Timers are no more exact than this, in ms. What is due sooner is due at once. */
+/** The resolution of timers, in ms. A flush that is due sooner is due at once. */
 const TIMER_RESOLUTION_MS = 1;
 
 /**
- * Decides when the sockets of a worker are written to. Usually that is the end of the turn of the event loop in which
- * something was queued. When the worker spends its time on writing, the next round of flushes begins some lengths of a round
- * after the last one began ({@link roundSpacing}), but `intervalMs` after it at the latest. So nothing is delayed
- * while rounds are short, and the busier the worker, the more leaves in one write.
+ * Decides when the sockets of a worker are written to. Usually that is at the end of the turn of the event loop in which
+ * something was queued. If rounds of flushes take long, the next round begins some lengths of a round after the last one began
+ * ({@link roundSpacing}), but at most `intervalMs` after it. So nothing is delayed while rounds are short, and the busier the
+ * worker is, the more leaves in one write.
  */
 export class FlushScheduler {
   readonly #intervalMs: number;
@@ -47,12 +47,12 @@ export class FlushScheduler {
     this.#flush = flush;
   }
 
-  /** Whether a flush will come. */
+  /** Whether a flush is scheduled. */
   get isScheduled(): boolean {
     return this.#immediate !== undefined || this.#timer !== undefined;
   }
 
-  /** Makes sure that a flush will come. */
+  /** Schedules a flush, unless one is scheduled. */
   schedule(): void {
     if (this.#isRunning) this.#isRequested = true;
     if (this.#isRunning || this.isScheduled) return;
@@ -62,7 +62,7 @@ export class FlushScheduler {
     else this.#timer = setTimeout(this.#run, waitMs);
   }
 
-  /** Ends it: a flush that was scheduled does not come. */
+  /** Cancels a flush that is scheduled. */
   stop(): void {
     clearImmediate(this.#immediate);
     clearTimeout(this.#timer);

@@ -6,24 +6,24 @@ import {
   type WireFormat,
 } from './wire-format.ts';
 
-/** Twice as many bytes do not stay in a core's first cache until they are copied. */
+/** How many bytes are prefetched before they are copied. Twice as many do not stay in a core's first-level cache until then. */
 const AHEAD_BYTES = 8 * 1024;
 
 /**
- * Memory in which the frames of one write are put together, for one client of a format after the other. It remembers what
- * it holds: subscribers of the same channels wait for the same publications, so the next client's write often differs from
- * the last one's in nothing but its numbers. Copying 500 bytes a frame again would cost more than everything else that
- * JavaScript does for it.
+ * Memory in which the frames of one write are assembled, for one client of a format after the other. It remembers what it
+ * holds: subscribers of the same channels wait for the same publications, so the next client's write often differs from the
+ * last one's only in its numbers. Copying 500 bytes a frame again would cost more than everything else that JavaScript does
+ * for a frame.
  */
 export class FrameBuffer implements EntryTaker {
   readonly #size: number;
   readonly #overheadBytes: number;
-  // Bound here and called as functions, so that with one format each call has one target.
+  // Kept as functions, so that each call site has one target for the buffers of one format.
   readonly #encodeFrame: WireFormat['encodeFrame'];
   readonly #renumberFrame: WireFormat['renumber'];
   readonly #sequencesOfWidth: WireFormat['sequencesOfWidth'];
   #memory: FrameMemory;
-  /** What lies in the memory, frame by frame: the content, its number, where it begins and where the frame ends. */
+  /** The frames in the memory: the content of each, its number, where the content begins and where the frame ends. */
   readonly #contents: Uint8Array[] = [];
   readonly #sequences: number[] = [];
   readonly #contentStarts: number[] = [];
@@ -31,17 +31,17 @@ export class FrameBuffer implements EntryTaker {
   #held = 0;
   /** The content that the last write began with. */
   #first: Uint8Array | undefined;
-  /** Whether this write begins with the same content. The frames of others are not remembered, since their like may never come. */
+  /** Whether this write begins with the same content. Only then are frames remembered, because otherwise the next write may have none of them. */
   #isRemembered = false;
-  /** Frames and bytes so far of the write that is being put together. */
+  /** The number of frames and bytes so far of the write that is being assembled. */
   #count = 0;
   #end = 0;
   /** Whether the memory held all of these frames already. */
   #isHeld = true;
-  /** The numbers that are as wide as the last one that was compared. */
+  /** The sequence numbers that are as wide as the last one that was compared. */
   #range: SequenceRange;
 
-  /** @param size of its memory, in bytes; it grows for a frame that alone is larger. */
+  /** @param size of its memory, in bytes. A larger frame gets memory of its own. */
   constructor(size: number, format: WireFormat) {
     this.#size = size;
     this.#overheadBytes = format.overheadBytes;
@@ -59,7 +59,7 @@ export class FrameBuffer implements EntryTaker {
 
   /**
    * Moves entries from the outbox into the memory as long as their frames fit, and at least one.
-   * Returns how many bytes of {@link bytes} they take, from the first on.
+   * Returns how many bytes they take, from the first of {@link bytes} on.
    */
   fill(outbox: Outbox): number {
     const first = outbox.peek();
@@ -75,7 +75,7 @@ export class FrameBuffer implements EntryTaker {
     return this.#end;
   }
 
-  /** Part of {@link fill}: puts one more frame into the memory, if it fits. */
+  /** Part of {@link fill}: appends one more frame, if it fits. */
   take(content: Uint8Array, sequence: number): boolean {
     const i = this.#count;
     if (
@@ -119,7 +119,7 @@ export class FrameBuffer implements EntryTaker {
     this.#sequences[i] = sequence;
   }
 
-  /** The frames behind this one are of no use any more: they begin elsewhere, or are overwritten. */
+  /** Encodes a frame, and forgets the remembered frames after it, which begin elsewhere or are overwritten. */
   #encode(i: number, start: number, sequence: number, content: Uint8Array): number {
     const end = this.#encodeFrame(this.#memory, start, sequence, content);
     if (!this.#isRemembered) return end;

@@ -4,11 +4,11 @@ import type { SendWindow } from './send-window.ts';
 import { type DirectSend, NO_DESCRIPTOR, sendNothing } from './socket-send.ts';
 import type { WireFormat } from './wire-format.ts';
 
-/** The part of a socket that writing needs. `net.Socket` is one. */
+/** The part of a socket that a {@link FrameWriter} needs. `net.Socket` is one. */
 export interface ByteSink {
-  /** How many bytes were written that the kernel has not taken. */
+  /** How many written bytes the kernel has not taken. */
   readonly writableLength: number;
-  /** False once it was destroyed or ended. */
+  /** False once the socket was destroyed or ended. */
   readonly writable: boolean;
   /** Whether it encrypts what is written, as a `tls.TLSSocket` does. */
   readonly encrypted?: boolean;
@@ -24,21 +24,21 @@ const NOTHING = Buffer.alloc(0);
 const WRITE_BYTES = 64 * 1024;
 
 /**
- * The size of the buffer for writes that are no larger, and for every write to a socket that its last write blocked. (A single
- * larger frame gets a larger buffer.) So a client that stalls again keeps this much at most, and a slow client shows in
- * steps of this size that it is alive.
+ * The most bytes of a write to a socket that its last write blocked, and the size of the buffer for all writes that are no larger.
+ * (A single larger frame gets a larger buffer.) So a client that stalls again holds at most this much, and a slow client shows a
+ * sign of life for each write of this size.
  */
 const SMALL_WRITE_BYTES = 16 * 1024;
 
 /**
- * Publications that are larger than this on average, in bytes, are not gathered into larger writes: few would share a write,
- * and a client that stalls would keep four times as much of it.
+ * If the publications that wait are larger than this on average, in bytes, writes stay at {@link SMALL_WRITE_BYTES}: few publications
+ * would share a larger write, and a client that stalls would hold four times as much.
  */
 const LARGE_PUBLICATION_BYTES = 4 * 1024;
 
 /**
- * The writes of one client's flush use this many buffers in turn. So the first buffer still holds what the next client's first
- * write begins with. A flush of more writes uses the first buffer again, and its frames are encoded anew.
+ * How many buffers the writes of one client's flush use in turn. So the first buffer still holds the frames that the next client's
+ * first write begins with. A flush of more writes overwrites the first buffer, and the frames are encoded anew.
  */
 const BUFFERS_PER_FLUSH = 8;
 
@@ -49,12 +49,12 @@ const BUFFERS_PER_FLUSH = 8;
  * sound as long as the connection is open (nothing may follow a close frame), permessage-deflate was not negotiated, and nothing
  * else of ours is sent through `ws`.
  *
- * The same buffers serve all clients. When a write leaves nothing behind, the kernel has its bytes. When it leaves something, the
- * socket gets a copy of the rest and no more. Only after a write through a stream that held nothing nobody knows what the
- * kernel took: then the stream keeps the buffer, and a new one takes its place.
+ * The same buffers serve all clients. If the kernel takes all bytes of a write, the buffer is free again. If it takes fewer, the
+ * socket's stream gets a copy of the rest. But a write through an empty stream does not tell how much the kernel took: if some is
+ * left, the stream keeps the buffer, and a new one replaces it.
  */
 export class FrameWriter {
-  /** How many bytes were handed to all sockets so far, frame headers included, and broken sockets too. */
+  /** How many bytes were handed to all sockets so far, including frame headers, and bytes to broken sockets. */
   bytesOut = 0;
   readonly #send: DirectSend;
   /** The format of the clients that it writes to. */
@@ -74,10 +74,9 @@ export class FrameWriter {
    * Writes until the outbox is empty or the socket is blocked.
    *
    * @param cautious whether the socket's last write left something behind.
-   * @param unblocked is called once after a write that blocked the socket, when the kernel has all of it. No other write has a
-   *   callback, which would cost it an allocation and a turn of the tick queue.
-   * @param descriptor of the socket. With it the bytes go to the kernel past the stream, and the stream gets only what the kernel
-   *   does not take.
+   * @param unblocked called once after a write that blocked the socket, when the kernel has all of it. No other write has a
+   *   callback, which would cost an allocation and a turn of the tick queue.
+   * @param descriptor of the socket. With it the bytes bypass the stream, which gets only what the kernel does not take.
    * @param window bounds what is written before the client has read it. `unblocked` is also called when it has shut.
    */
   write(
@@ -105,12 +104,12 @@ export class FrameWriter {
     }
   }
 
-  /** The most bytes that the publications that wait will take as frames. */
+  /** The most bytes that the frames of the waiting publications take. */
   #bytesWaiting(outbox: Outbox): number {
     return outbox.bytes + outbox.size * this.format.overheadBytes;
   }
 
-  /** Gives the stream what the kernel has not taken. Returns whether the stream is left with some of it. */
+  /** Writes to the stream what the kernel has not taken. Returns whether the stream still holds some of it. */
   #writeRest(
     sink: ByteSink,
     row: BufferRow,
@@ -121,7 +120,7 @@ export class FrameWriter {
   ): boolean {
     const rest = row.at(i).bytes.subarray(taken, length);
     const wasEmpty = sink.writableLength === 0;
-    // TLS counts each write as unfinished until the next turn, so what shows that the kernel is behind is what was left before.
+    // TLS counts each write as unfinished until the next turn. So the socket is blocked only if an earlier write was left, too.
     const isEncrypted = sink.encrypted === true;
     const isCopied = isDirect || !wasEmpty || isEncrypted;
     sink.write(isCopied ? new Uint8Array(rest) : rest);
@@ -131,7 +130,7 @@ export class FrameWriter {
   }
 }
 
-/** Buffers of one size, which are made when they are first needed. */
+/** Buffers of one size, each made when it is first needed. */
 class BufferRow {
   readonly #bytes: number;
   readonly #format: WireFormat;
@@ -142,12 +141,13 @@ class BufferRow {
     this.#format = format;
   }
 
+  /** The buffer with this index, from 0. */
   at(i: number): FrameBuffer {
     this.#buffers[i] ??= new FrameBuffer(this.#bytes, this.#format);
     return this.#buffers[i];
   }
 
-  /** Someone else keeps the buffer's memory. */
+  /** Gives up a buffer, whose memory a stream keeps. */
   giveAway(i: number): void {
     this.#buffers[i] = undefined;
   }

@@ -4,7 +4,7 @@ import { encodeHeader, LONGEST_HEADER_BYTES, TEXT_FRAME } from './frame-header.t
 import type { FrameMemory, SequenceRange, WireFormat } from './wire-format.ts';
 
 const LONGEST_SEQUENCE_DIGITS = 16;
-/** `{"seq":`, as two words that share a byte. */
+/** `{"seq":`, as two words of 32 bits that share a byte. */
 const PREFIX_BYTES = 7;
 const PREFIX_BEGIN = 0x7b227365;
 const PREFIX_END = 0x6571223a;
@@ -15,13 +15,13 @@ const PAIRS_OF_DIGITS = Uint16Array.from(
   (_, i) => ((0x30 + Math.floor(i / 10)) << 8) | (0x30 + (i % 10)),
 );
 
-/** The numbers of each count of digits, from none. */
+/** The sequence numbers that have each number of digits, from 0 digits on. */
 const RANGES: readonly SequenceRange[] = Array.from(
   { length: LONGEST_SEQUENCE_DIGITS + 1 },
   (_, digits) => ({ from: 10 ** (digits - 1), end: 10 ** digits }),
 );
 
-/** JSON in text frames, `tradewind.v1.json`: a publication is `{"seq":n` and its body, which is the same for everyone. */
+/** JSON in text frames, `tradewind.v1.json`: a publication is `{"seq":n` and its body, which is the same for all clients. */
 export const JSON_FRAMES: WireFormat = Object.freeze({
   subprotocol: JSON_SUBPROTOCOL,
   isBinary: false,
@@ -70,7 +70,7 @@ function encodeDigits(view: DataView, end: number, integer: number): void {
   let at = end;
   let rest = integer;
   while (rest >= 100) {
-    // Whole numbers of 32 bits are divided several times faster.
+    // Integers of 32 bits are divided several times faster.
     const next = rest < 2 ** 31 ? (rest / 100) | 0 : Math.floor(rest / 100);
     at -= 2;
     view.setUint16(at, PAIRS_OF_DIGITS[rest - next * 100] as number);

@@ -1,21 +1,21 @@
 import { readFileSync } from 'node:fs';
 
-/** Once this many bytes were written since the last ping, a ping follows the write that completed them: nearly two full writes. */
+/** A ping follows the write after which this many bytes were written since the last ping: nearly two full writes. */
 export const MARK_BYTES = 120 * 1024;
 
 /**
- * How many pings may be unanswered. At most 368 KiB of frames are then on their way to one client, 256 KiB as a rule. Over
- * a link with a round trip of 100 ms the client still gets 2.4 MB/s.
+ * How many pings may be unanswered before writing stops. At most 368 KiB of frames are then in flight to one client, usually
+ * 256 KiB. Over a link with a round trip of 100 ms the client still gets 2.4 MB/s.
  */
 export const MOST_UNANSWERED = 2;
 
-/** A client that has answered this many pings in a row has read a megabyte. From then on time bounds what it is sent. */
+/** After this many answers in a row, a client has read a megabyte. From then on the age of the oldest ping bounds what it is sent. */
 const PROVEN_ANSWERS = 8;
 
-/** How long a client that reads may leave a ping unanswered, in ms. 1,000 clients at 5 MB/s each take up to a second. */
+/** How long a proven client may leave a ping unanswered, in ms. 1,000 clients at 5 MB/s each take up to a second. */
 export const ANSWER_DEADLINE_MS = 2_000;
 
-/** The least time between two pings to a client that reads, in ms. Otherwise pings to 1,000 of them would take a part of a core. */
+/** The least time between two pings to a proven client, in ms. Otherwise pings to 1,000 of them would take a part of a core. */
 const PING_APART_MS = 250;
 
 /** The most memory of the kernel that one client may use for what it has not acknowledged, in bytes. */
@@ -28,8 +28,8 @@ const MARK_LENGTH = 2;
 const MARKS = 2 ** 16;
 
 /**
- * Whether clients need a {@link SendWindow}, because the kernel may hold more for one of them than it should. Returns true
- * where the kernel's setting cannot be read.
+ * Whether clients need a {@link SendWindow}, because the kernel may hold more than {@link MOST_KERNEL_BYTES} for one of them. Returns
+ * true if the kernel's setting cannot be read.
  *
  * @param path of the kernel's setting.
  */
@@ -50,10 +50,11 @@ export interface Pinger {
 /**
  * Bounds what the kernel holds for one client that does not read. The kernel's own bound is the socket's send buffer, which
  * grows to 4 MiB by default, and Node cannot set it. So a WebSocket ping follows every 120 KiB, and nothing more is written
- * while two of them are unanswered. Clients answer pings by themselves (RFC 6455, section 5.5.2), in the order in which
- * they read, so an answer says that everything before its ping has left the kernel.
+ * while two pings are unanswered. WebSocket implementations answer pings by themselves (RFC 6455, section 5.5.2), in the order
+ * in which they read. So an answer shows that everything before its ping has left the kernel.
  *
- * A client that has shown that it reads may have more on its way, and gets fewer pings, until it is late with an answer.
+ * A client is proven after {@link PROVEN_ANSWERS} answers. It may have more in flight, and gets fewer pings, until it is late
+ * with an answer.
  */
 export class SendWindow {
   readonly #webSocket: Pinger;
@@ -64,13 +65,13 @@ export class SendWindow {
   /** The numbers of the latest ping, and of the latest that was answered. */
   #sent = 0;
   #answered = 0;
-  /** How many answers came since the window was last shut. */
+  /** How many answers came since the window last shut. */
   #answersInRow = 0;
   /** When the latest ping was sent, and when the oldest unanswered one becomes late, in ms on the monotonic clock. */
   #pingedAt = 0;
   #answerDueAt = 0;
 
-  /** @param webSocket sends pings behind all that was written. Its owner passes pongs to {@link answer}. */
+  /** @param webSocket sends pings after all that was written. Its owner must pass pongs to {@link answer}. */
   constructor(webSocket: Pinger) {
     this.#webSocket = webSocket;
   }
@@ -91,8 +92,8 @@ export class SendWindow {
   }
 
   /**
-   * Takes the payload of a pong. Returns whether it answers one of the unanswered pings. It answers those before it as well,
-   * because a client may answer only the latest.
+   * Takes the payload of a pong. Returns whether it answers one of the unanswered pings. If it does, it answers the pings before
+   * that one too, because a client may answer only the latest.
    */
   answer(payload: Buffer): boolean {
     if (payload.length !== MARK_LENGTH) return false;
@@ -107,8 +108,8 @@ export class SendWindow {
   }
 
   /**
-   * Sends a ping for another reason. A client may answer only the latest ping, so this one carries the number of the ping before
-   * it, and its answer stands for that one too.
+   * Sends a ping for another purpose. A client may answer only the latest ping, so this one has the number of the ping before it,
+   * and its answer counts for that one too.
    */
   pingAgain(): void {
     this.#send();
@@ -116,7 +117,7 @@ export class SendWindow {
 
   #ping(now: number): void {
     if (this.#sent === this.#answered) this.#answerDueAt = now + ANSWER_DEADLINE_MS;
-    // For a client that has not shown yet that it reads, a write larger than a mark uses up as much of the window.
+    // For a client that is not proven, a write of several times MARK_BYTES counts as that many pings.
     const isProven = this.#answersInRow >= PROVEN_ANSWERS;
     this.#sent += isProven ? 1 : Math.floor(this.#bytes / MARK_BYTES);
     this.#bytes = 0;

@@ -2,15 +2,15 @@ import type { Publication } from '@tradewind/fanout';
 import type { ServerMessage } from '@tradewind/protocol';
 
 /**
- * What differs between the formats that clients speak: a frozen record, chosen in the handshake. Everything else here
- * and in `clients` is the same for all of them.
+ * What differs between the formats that clients speak: a frozen record, chosen in the handshake. Everything else in `outbound`
+ * and in `clients` is the same for all formats.
  */
 export interface WireFormat {
   /** The WebSocket subprotocol by which clients ask for it, and which `welcome` announces. */
   readonly subprotocol: string;
   /**
-   * Whether publications name their channel by its number, and may be deflated. Then `subscribed` says what they refer to, and
-   * `reference` messages follow.
+   * Whether publications name their channel by its number, and may be deflated. If so, `subscribed` tells the number and the base of
+   * the times, and `reference` messages follow.
    */
   readonly isBinary: boolean;
   /** The most bytes that a frame has besides its content. */
@@ -18,10 +18,11 @@ export interface WireFormat {
   /** The payload of a control message. The caller owns it and may share it among clients of this format. */
   encodeControl(message: ServerMessage): Uint8Array;
   /**
-   * What all clients of this format are sent alike of a publication that is queued for them now. A write is compared with the
-   * one before by identity, so what is queued for many at once is made once.
+   * What all clients of this format are sent of a publication that is queued for them now. Call it once for all of them: writes
+   * are compared by the identity of bodies, so that clients can share frames.
    *
-   * @param skipped how many publications before it they were not sent, because they have the latest in each interval; 0 by default.
+   * @param skipped how many publications before it they were not sent, because they have only the latest in each interval; 0 by
+   *   default.
    */
   bodyOf(publication: Publication, skipped?: number): Uint8Array;
   /**
@@ -50,21 +51,21 @@ export interface SequenceRange {
 }
 
 /**
- * Memory in which frames are put together. What a frame begins with is written through the view, several bytes at once,
- * which takes fewer steps than byte by byte.
+ * Memory in which frames are assembled. The beginning of a frame is written through the view, several bytes at once, which is
+ * faster than byte by byte.
  */
 export interface FrameMemory {
   readonly bytes: Buffer;
   readonly view: DataView;
 }
 
-/** Memory of this size, in bytes, and of any contents. The caller owns it. */
+/** Memory of this size, in bytes, whose contents are undefined. The caller owns it. */
 export function createFrameMemory(size: number): FrameMemory {
   const bytes = Buffer.allocUnsafeSlow(size);
   return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
 }
 
-/** Makes something for many clients once for each format that one of them speaks, when it is first asked for. */
+/** Returns a function that makes something once for each format, when it is first called for that format. */
 export function oncePerFormat<Made>(
   make: (format: WireFormat) => Made,
 ): (format: WireFormat) => Made {

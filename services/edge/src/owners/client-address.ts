@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
-/** How the canonical text of an IPv4 address begins that stands in an IPv6 address (RFC 4291, 2.5.5.2). */
+/** The beginning of the canonical text of an IPv6 address that embeds an IPv4 address (RFC 4291, 2.5.5.2). */
 const MAPPED = '::ffff:';
 
 /** The groups of an IPv6 address that name a network of one subscriber: 64 bits (RFC 6177, RFC 7421). */
@@ -8,8 +8,8 @@ const NETWORK_GROUPS = 4;
 const GROUPS = 8;
 
 /**
- * The one text of an IP address: IPv6 in lower case and short (RFC 5952), without a zone. An IPv4 address that is mapped
- * into IPv6 is the IPv4 address, since a socket that accepts both shows IPv4 peers so.
+ * The canonical text of an IP address: IPv6 in lower case and short (RFC 5952), without a zone. An IPv4 address that is mapped
+ * into IPv6 becomes the IPv4 address, because a socket that accepts both shows IPv4 peers like that.
  *
  * @returns undefined if the text is no IP address.
  */

@@ -1,21 +1,21 @@
 import { Owner, type OwnerLimits } from './owner.ts';
 
 /**
- * Owners that are remembered although nothing of them is open, at most. Their budgets would otherwise be full again as soon
- * as they close what they have. 330 bytes each, and 530 with four budgets: 4.3 MB at most.
+ * The most owners that are remembered although nothing of them is open. Otherwise their budgets would be full again as soon
+ * as they close what they have. An owner takes 330 bytes, and 530 with four budgets: together 4.3 MB at most.
  */
 const MOST_IDLE = 8_192;
 
 /**
- * The owners that one worker counts for. Those that have something open are as many as connections at most. Of the others
- * the latest are remembered. When they are too many, the one that was not seen for longest is forgotten, and begins with
- * full budgets when it comes again: nobody is refused because the table is full.
+ * The owners that one worker counts for. There are no more owners with something open than connections. Of the others the latest
+ * are remembered. If they are too many, the one that was not seen for longest is forgotten, and begins with full budgets when it
+ * comes again: no client is refused because the table is full.
  */
 export class OwnerTable {
   readonly #limits: OwnerLimits;
   readonly #mostIdle: number;
   readonly #held = new Map<string, Owner>();
-  /** In the order in which they were seen, the latest last. */
+  /** Owners of which nothing is open, in the order in which they were seen, the latest last. */
   readonly #idle = new Map<string, Owner>();
 
   /** @param mostIdle owners that are remembered although nothing of them is open. */
@@ -24,7 +24,7 @@ export class OwnerTable {
     this.#mostIdle = mostIdle;
   }
 
-  /** Owners that it knows. */
+  /** The number of owners that it knows. */
   get size(): number {
     return this.#held.size + this.#idle.size;
   }
@@ -38,7 +38,7 @@ export class OwnerTable {
     return owner;
   }
 
-  /** The owner has one more connection of this kind. */
+  /** Counts a connection of this kind for an owner. */
   addConnection(owner: Owner, kind: 'connections' | 'plain'): void {
     if (!owner.isHeld) {
       this.#idle.delete(owner.key);
@@ -47,7 +47,7 @@ export class OwnerTable {
     owner[kind] += 1;
   }
 
-  /** One of those has ended, or is of the other kind now. */
+  /** Uncounts a connection that has ended, or is of the other kind now. */
   removeConnection(owner: Owner, kind: 'connections' | 'plain'): void {
     owner[kind] -= 1;
     if (owner.isHeld) return;

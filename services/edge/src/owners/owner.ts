@@ -8,8 +8,8 @@ import { type Rate, TokenBucket } from '@tradewind/runtime';
 export type BudgetName = 'handshakes' | 'refusals' | 'requests' | 'channels' | 'replay';
 
 /**
- * Refusals that one owner is told on one worker; what is beyond is reset unread. A client that meets its limit learns why,
- * and a flood costs no more than an accept each.
+ * The rate of refusals that one owner is told on one worker. Connections beyond it are reset unread. So a client that meets its
+ * limit learns why, and each connection of a flood costs no more than an accept.
  */
 export const TOLD_REFUSALS: Rate = { perSecond: 10, burst: 20 };
 
@@ -19,7 +19,7 @@ export interface OwnerLimits {
   readonly connections: number;
   /** Open connections that are no WebSockets, or not yet. */
   readonly plain: number;
-  /** Open WebSockets whose clients have not said who they are. Without it there is no limit but that of all WebSockets. */
+  /** Open WebSockets whose clients have not said who they are; by default as many as WebSockets. */
   readonly unidentified?: number;
   /** A budget without a rate has no limit. */
   readonly rates: Partial<Readonly<Record<BudgetName, Rate>>>;
@@ -34,7 +34,7 @@ export class Owner {
   /** Of its {@link connections}, those whose clients must still say who they are. */
   unidentified = 0;
   readonly #limits: OwnerLimits;
-  /** Those that were needed so far. The others are full. */
+  /** The budgets that were needed so far. The others are full. */
   readonly #budgets: Partial<Record<BudgetName, TokenBucket>> = {};
 
   constructor(key: string, limits: OwnerLimits) {
@@ -47,23 +47,23 @@ export class Owner {
     return this.connections + this.plain > 0;
   }
 
-  /** Whether it has as many WebSockets as it may. */
+  /** Whether it has the most WebSockets that it may have. */
   get isFull(): boolean {
     return this.connections >= this.#limits.connections;
   }
 
-  /** Whether it has as many connections that are no WebSockets as it may. */
+  /** Whether it has the most connections that are no WebSockets that it may have. */
   get isFullOfPlain(): boolean {
     return this.plain >= this.#limits.plain;
   }
 
-  /** Whether as many of its clients as may have not said who they are. */
+  /** Whether it has the most clients that may have not said who they are. */
   get isFullOfUnidentified(): boolean {
     return this.unidentified >= (this.#limits.unidentified ?? this.#limits.connections);
   }
 
   /**
-   * Takes all of `count` from a budget, or nothing.
+   * Takes `count` from a budget, if the budget holds as much. Returns whether it did.
    *
    * @param now ms on the monotonic clock.
    */
@@ -71,7 +71,7 @@ export class Owner {
     return this.#budget(name, now)?.take(now, count) ?? true;
   }
 
-  /** Takes what was spent already; see `TokenBucket.charge`. */
+  /** Charges a budget for what was spent already; see `TokenBucket.charge`. */
   charge(name: BudgetName, now: number, count: number): void {
     this.#budget(name, now)?.charge(now, count);
   }

@@ -12,11 +12,11 @@ const FIELDS = 6;
 
 /** What the first bytes of a connection say. */
 export type ProxyHeader =
-  /** The end of the header has not arrived. */
+  /** The end of the header has not arrived yet. */
   | { readonly kind: 'incomplete' }
-  /** They begin otherwise: with what the proxy says for itself, as a health check does. */
+  /** They are no header: the proxy speaks for itself, as in a health check. */
   | { readonly kind: 'absent' }
-  /** They begin like a header, and are none. */
+  /** They begin like a header, but break its grammar. */
   | { readonly kind: 'malformed' }
   | {
       readonly kind: 'complete';

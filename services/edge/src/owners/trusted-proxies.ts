@@ -2,8 +2,8 @@ import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import { canonicalAddress } from './client-address.ts';
 
 /**
- * Entries of `X-Forwarded-For` that are looked at, from the right. No tier has so many proxies behind one another; what
- * stands further left may be of any length and is never read.
+ * The most entries of `X-Forwarded-For` that are read, from the right. No tier has as many proxies in a row. Entries further left
+ * may be of any length and are never read.
  */
 const MOST_HOPS = 16;
 
@@ -47,9 +47,9 @@ export class TrustedProxies {
   }
 
   /**
-   * The address of a client: the first one, from the right, that is no trusted proxy. Each proxy appends the address that it
-   * was called from, so whatever a client claims stands further left. If an entry is no address, nobody knows who called that
-   * proxy, and the client counts as the proxy.
+   * The address of a client: the first one, from the right, that is no trusted proxy. Each proxy appends the address of its peer, so
+   * whatever a client claims is further left. If an entry is no address, the peer of that proxy is unknown, and the client counts as
+   * the proxy.
    *
    * @param peer the canonical address at the other end of the connection.
    * @param forwardedFor `X-Forwarded-For`, several headers joined by commas in their order. Read only if a trusted proxy sent it.
@@ -68,7 +68,7 @@ export class TrustedProxies {
   }
 }
 
-/** The address of one entry, which may have a port and, if it has, brackets around IPv6. */
+/** The address of one entry, which may have a port, and IPv6 in brackets. Undefined if it is no address. */
 function readEntry(text: string): string | undefined {
   if (text.length > MOST_ENTRY_CHARACTERS) return undefined;
   const entry = text.trim();

@@ -12,43 +12,44 @@ import {
 import type { SequenceListener } from './sequence-listener.ts';
 import type { WaitingLimits } from './waiting-messages.ts';
 
+/** The limits of one channel's sequence. */
 export interface SequenceLimits {
   /** How much of one channel may wait for a read. */
   readonly waiting: WaitingLimits;
-  /** The most publications that a page of history holds; 0: holes are told, not repaired. */
+  /** The most publications that a page of history holds; 0 if holes are told as lost instead of being repaired. */
   readonly page: number;
 }
 
 /**
  * What is known of a channel in Redis:
  * - `unknown`: nothing yet;
- * - `empty`: it has no `meta`, so whatever comes is new, from offset 1 on;
- * - `unreadable`: this node may not read where it stands, so it flows without offsets;
+ * - `empty`: it has no `meta`, so all publications are new, from offset 1 on;
+ * - `unreadable`: this node may not read its position, so it is delivered without offsets;
  * - `tracking`: its epoch and offset;
- * - `invalid`: what was known does not hold any more, and whatever Redis has is taken over.
+ * - `invalid`: what was known is no longer true, and the position in Redis is adopted.
  */
 type Knowledge = 'unknown' | 'empty' | 'unreadable' | 'tracking' | 'invalid';
 
-/** A request for the position, and what was true when it was sent. */
+/** A request for the position, with our offset when it was sent. */
 interface PositionRequest {
   readonly offset: number;
   /** ms since the Unix epoch. */
   readonly askedAt: number;
 }
 
-/** A position that was read, and when it was asked for, in ms since the Unix epoch. */
+/** A position that was read, and when it was requested, in ms since the Unix epoch. */
 interface KnownPosition extends Position {
   readonly askedAt: number;
 }
 
 /**
- * What the sequence is doing. Messages go out in `flowing` alone; in all other phases they wait.
+ * What the sequence is doing. Messages are delivered only in `flowing`; in all other phases they wait.
  * - `unlinked`: the subscription is lost.
  * - `locating`: the position must be read.
- * - `flowing`: what follows goes out. A position is read meanwhile, if `check` says so: because of what waits, or because
- *   the end is looked at (`end`), or to look into a suspicion.
+ * - `flowing`: messages that follow are delivered. The position is read meanwhile if `check` says so: for messages that wait or
+ *   for the channel's end (`end`), or to resolve a suspicion.
  * - `repairing`: history must be read, to fill a hole or to compare what was delivered.
- * - `switching`: history of the epoch must be read that the channel enters next.
+ * - `switching`: history must be read of the epoch that the channel enters next.
  * - `replacing`: a new epoch must be started.
  */
 type Phase =
@@ -63,18 +64,18 @@ type Phase =
   | { readonly kind: 'switching'; readonly next: KnownPosition }
   | { readonly kind: 'replacing'; readonly lostEpoch: string | undefined };
 
-/** Epochs that are known to be over: as many failovers may follow each other and each lose the one before. */
+/** How many ended epochs are remembered: as many failovers may follow each other, each of which loses the one before. */
 const LEFT_EPOCHS_KEPT = 4;
 
 /**
- * The order of one channel on one node: which offset is next, and what must be done when another one comes. It only keeps
- * books: it reads nothing and has no clock. Each call returns what the owner must do next.
+ * The order of one channel on one node: which offset is next, and what must be done if another one comes. It is pure: it reads
+ * nothing and has no clock. Each call returns what the owner must do next.
  *
- * A header is believed: whoever may PUBLISH on a channel speaks for it. The next offset of the known epoch is delivered
- * in the call that brings it. A message that does not follow waits until `meta` was read. `meta` is read on the
- * connection that carries the subscription, so everything that was published before the read has arrived before its
- * answer: an offset that is missing then was lost, and a message that is beyond the answer is dropped. History is
- * read on another connection and may be ahead. It is used up to what `meta` told, since the rest is still to arrive.
+ * A header is believed: every client that may PUBLISH on a channel speaks for it. A message with the next offset of the known epoch
+ * is delivered within its call. A message that does not follow waits until `meta` was read. `meta` is read on the connection
+ * that carries the subscription, so everything that was published before the read arrives before its answer: an offset that is
+ * missing then was lost, and a message that is beyond the answer is dropped. History is read on another connection and may be
+ * ahead. It is used up to the offset of `meta`, because the rest has yet to arrive.
  */
 export class ChannelSequence {
   readonly #limits: SequenceLimits;
@@ -82,11 +83,11 @@ export class ChannelSequence {
   readonly #output: InOrderOutput;
   #phase: Phase = { kind: 'locating', request: undefined };
   #knowledge: Knowledge = 'unknown';
-  /** Whether a publication without offset has ever come. */
+  /** Whether a publication without an offset ever came. */
   #hasPlain = false;
-  /** Whether history must show our last publication: Redis may have lost it and gone on without it. */
+  /** Whether history must show our last publication, because Redis may have lost it and continued without it. */
   #mustVerify = false;
-  /** Epochs that were left, the latest last. A server that comes back to one of them gives out its offsets again. */
+  /** Epochs that were left, the latest last. A server that returns to one of them hands out its offsets again. */
   #leftEpochs: readonly string[] = [];
   /** The epoch that was replaced last, until another one is entered. */
   #replacedEpoch: string | undefined;
@@ -102,7 +103,7 @@ export class ChannelSequence {
     return this.#output.epoch;
   }
 
-  /** Up to where everything was delivered or told as lost; undefined while the channel has no history. */
+  /** The position up to which everything was delivered or told as lost; undefined while the channel has no history. */
   get position(): Position | undefined {
     const { epoch, offset } = this.#output;
     return epoch === '' ? undefined : { epoch, offset };
@@ -113,13 +114,13 @@ export class ChannelSequence {
     return this.#output.waiting;
   }
 
-  /** Whether the answer to a request counts that {@link beginPositionRead} told of. */
+  /** Whether a request that {@link beginPositionRead} announced is unanswered, and its answer is still needed. */
   get awaitsPosition(): boolean {
     const phase = this.#phase;
     return (phase.kind === 'locating' || phase.kind === 'flowing') && phase.request !== undefined;
   }
 
-  /** A message of the channel arrived. Its payload may be a view: if it must wait, it is copied. */
+  /** Delivers a message that follows, and keeps any other until more is known. The payload may be a view: it is copied if it must wait. */
   deliverOrHold(message: Message): SequenceAction {
     if (message.offset === 0) this.#hasPlain = true;
     if (this.#phase.kind !== 'flowing') this.#output.hold(message);
@@ -127,21 +128,21 @@ export class ChannelSequence {
     return this.#nextAction();
   }
 
-  /** Asks for a look at the channel's end: is the last message that came really the last? */
+  /** Makes the sequence read the position, to check whether the last message that came is the channel's last one. */
   check(): SequenceAction {
     const phase = this.#phase;
     if (phase.kind === 'flowing' && phase.check === 'no') phase.check = 'end';
     return this.#nextAction();
   }
 
-  /** Asks for a look into a suspicion, if there is one. It costs a read of history, and messages wait meanwhile. */
+  /** Makes the sequence resolve a suspicion, if there is one. It costs a read of history, and messages wait meanwhile. */
   compare(): SequenceAction {
     const phase = this.#phase;
     if (phase.kind === 'flowing' && this.#output.isSuspicious) phase.check = 'suspicion';
     return this.#nextAction();
   }
 
-  /** The subscription is lost. What comes before {@link relink} waits. */
+  /** Records that the subscription is lost. Messages that come before {@link relink} wait. */
   unlink(): SequenceAction {
     this.#phase = { kind: 'unlinked' };
     this.#output.dropWaiting();
@@ -149,10 +150,10 @@ export class ChannelSequence {
   }
 
   /**
-   * The subscription is there again, after it was lost.
+   * Continues after a lost subscription was restored.
    *
-   * @param sameServer whether the server is the same, with the same data, as before. If it once was not, our last
-   *   publication is compared, however often the link is lost again before that is done.
+   * @param sameServer whether the server, and the data on it, are the same as before. If it once was another, our last
+   *   publication is compared with history, however often the link is lost again before that is done.
    */
   relink(sameServer: boolean): SequenceAction {
     if (!sameServer) {
@@ -168,7 +169,7 @@ export class ChannelSequence {
   }
 
   /**
-   * The position is being asked for now. Returns whether it is needed, so that the answer can count.
+   * Announces that the position is requested now. Returns whether it is needed: only then does the answer count.
    *
    * @param now ms since the Unix epoch.
    */
@@ -182,14 +183,14 @@ export class ChannelSequence {
     return true;
   }
 
-  /** The position was read; undefined when the channel has no `meta`. An answer that nobody awaits is ignored. */
+  /** Applies a position that was read; undefined if the channel has no `meta`. Ignored unless {@link awaitsPosition}. */
   applyPosition(position: Position | undefined): SequenceAction {
     const request = this.#takeRequest();
     if (request !== undefined) this.#locate(position, request);
     return this.#nextAction();
   }
 
-  /** Redis refuses to tell the position. The channel can do without offsets while it has told none. */
+  /** Continues without offsets, because Redis refuses to tell the position. A channel that has told offsets must be given up. */
   abandonPosition(): SequenceAction {
     if (this.epoch !== '') return GIVE_UP;
     const request = this.#takeRequest();
@@ -203,7 +204,7 @@ export class ChannelSequence {
     return this.#nextAction();
   }
 
-  /** A page of history was read, from the offset on that `read-history` gave. */
+  /** Applies a page of history that begins at the offset of `read-history`. */
   applyHistory(page: HistoryPage): SequenceAction {
     const phase = this.#phase;
     if (phase.kind !== 'repairing' && phase.kind !== 'switching') return this.#nextAction();
@@ -213,7 +214,7 @@ export class ChannelSequence {
         : { epoch: this.epoch, offset: this.#output.confirmedOffset };
     const { position } = page;
     if (position?.epoch !== known.epoch || position.offset < known.offset) {
-      // It is of another server, or of an older time: the position may be another one, too.
+      // The page is of another server, or older than the position, so the position may be outdated too.
       this.#phase = { kind: 'locating', request: undefined };
       return READ_STALE_POSITION;
     }
@@ -224,7 +225,7 @@ export class ChannelSequence {
     return this.#nextAction();
   }
 
-  /** History cannot be read: what is missing is told as lost, and what history had to show counts as not shown. */
+  /** Continues without history, which cannot be read: what is missing is told as lost, and what history had to show counts as lost by Redis. */
   abandonHistory(): SequenceAction {
     const phase = this.#phase;
     if (phase.kind === 'switching') {
@@ -237,13 +238,13 @@ export class ChannelSequence {
     return this.#nextAction();
   }
 
-  /** A new epoch was started, by us or by another node. The position will show it. */
+  /** Reads the position again, because a new epoch was started by this node or another one. */
   locateNewEpoch(): SequenceAction {
     if (this.#phase.kind === 'replacing') this.#phase = { kind: 'locating', request: undefined };
     return this.#nextAction();
   }
 
-  /** No new epoch can be started: the channel goes on where Redis has it, and a loss of unknown size is told. */
+  /** Continues at the position in Redis, because no new epoch can be started, and tells a loss of unknown size. */
   abandonNewEpoch(): SequenceAction {
     if (this.#phase.kind !== 'replacing') return this.#nextAction();
     this.#learn('invalid');
@@ -297,7 +298,7 @@ export class ChannelSequence {
     else this.#confirmUpTo(position.offset);
   }
 
-  /** @param otherwise what is known if there is no position. */
+  /** @param otherwise the knowledge if there is no position. */
   #begin(position: Position | undefined, { askedAt }: PositionRequest, otherwise: Knowledge): void {
     this.#learn(position === undefined ? otherwise : 'tracking');
     this.#output.startAt(position, askedAt);
@@ -326,7 +327,7 @@ export class ChannelSequence {
     return epoch === this.epoch ? offset < request.offset : this.#leftEpochs.includes(epoch);
   }
 
-  /** `meta` has told that the epoch reaches to this offset. */
+  /** Applies the offset of `meta` in the known epoch. */
   #confirmUpTo(offset: number): void {
     const phase = this.#phase;
     const isLookedInto = phase.kind === 'flowing' && phase.check === 'suspicion';
@@ -352,7 +353,7 @@ export class ChannelSequence {
     if (this.#limits.page === 0) this.abandonHistory();
   }
 
-  /** The last offset that a page speaks of, at most the last one that is known. */
+  /** The last offset that a page covers, at most the last one that is known. */
   #endOf({ publications, isWhole }: HistoryPage, known: number): number {
     const last = publications.at(-1)?.offset ?? 0;
     const isLast = isWhole ?? publications.length < this.#limits.page;
@@ -378,7 +379,7 @@ export class ChannelSequence {
     this.#flow();
   }
 
-  /** Enters an epoch, with those of its publications that nobody here can have had under the old one. */
+  /** Enters an epoch, and delivers those of its publications that cannot have been delivered under the old one. */
   #switchTo(next: KnownPosition, entries: readonly HistoryEntry[], reason: GapReason): void {
     const replaced = [this.epoch, this.#replacedEpoch];
     this.#leaveEpoch('tracking');
@@ -394,7 +395,7 @@ export class ChannelSequence {
     this.#learn(knowledge);
   }
 
-  /** Delivers what waits, as far as it follows. What is lacking for the rest decides the phase. */
+  /** Delivers the waiting messages that follow. What the rest lacks decides the phase. */
   #flow(): void {
     const phase: Phase = { kind: 'flowing', check: 'no', request: undefined };
     this.#phase = phase;

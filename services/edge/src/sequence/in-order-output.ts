@@ -4,24 +4,24 @@ import { RecentlyDelivered } from './recently-delivered.ts';
 import type { HeaderFault, SequenceListener } from './sequence-listener.ts';
 import { type WaitingLimits, WaitingMessages } from './waiting-messages.ts';
 
-/** What the output must be brought before it can deliver what follows. */
+/** What must be read before the messages that wait can be delivered. */
 export type Lack = 'nothing' | 'position' | 'history';
 
-/** What a page of history says of what was delivered: the same, something else, or too little to tell. */
+/** Whether a page of history holds what was delivered: the same, something else, or too little to tell. */
 export type ComparisonVerdict = 'same' | 'different' | 'not-shown';
 
-/** Delivers one channel in the order of its offsets: what arrives, what waits, and what history holds of the rest. */
+/** Delivers one channel in the order of its offsets: messages that arrive, messages that wait, and entries of history. */
 export class InOrderOutput {
   readonly #listener: SequenceListener;
   readonly #waiting: WaitingMessages;
   readonly #recent = new RecentlyDelivered();
-  /** Whether everything is delivered as it comes, without its offset. */
+  /** Whether all messages are delivered as they come, without their offsets. */
   #withoutOffsets = false;
   #epoch = '';
   #offset = 0;
-  /** The last offset of the epoch that is known to exist: from `meta`, or from a header that followed. */
+  /** The last offset of the epoch that is known to exist: by `meta`, or by a header that followed. */
   #confirmedOffset = 0;
-  /** Our last offset when an older one came that says it is younger; undefined when none has. */
+  /** Our last offset when an older offset came with a later time; undefined if none did. */
   #suspectedAt: number | undefined;
 
   constructor(limits: WaitingLimits, listener: SequenceListener) {
@@ -34,11 +34,12 @@ export class InOrderOutput {
     return this.#epoch;
   }
 
-  /** Up to where everything was delivered or told as lost. */
+  /** The offset up to which everything was delivered or told as lost. */
   get offset(): number {
     return this.#offset;
   }
 
+  /** The last offset of the epoch that is known to exist. */
   get confirmedOffset(): number {
     return this.#confirmedOffset;
   }
@@ -53,12 +54,12 @@ export class InOrderOutput {
     return this.#suspectedAt !== undefined;
   }
 
-  /** The first offset that a read of history must cover to fill the hole and to settle a suspicion. */
+  /** The first offset that a read of history must cover to fill the hole and to resolve a suspicion. */
   get historyFrom(): number {
     return this.#suspectedAt ?? this.#offset + 1;
   }
 
-  /** Delivers a message, or drops it, if that takes no read of Redis. Otherwise it waits, and the answer is false. */
+  /** Delivers a message, or drops it, if that takes no read of Redis. Otherwise makes it wait, and returns false. */
   offer(message: Message): boolean {
     if (this.#waiting.length === 0 && this.#deliverOrDrop(message)) return true;
     this.#waiting.add(message);
@@ -70,47 +71,47 @@ export class InOrderOutput {
     this.#waiting.add(message);
   }
 
-  /** Drops all that waits. */
+  /** Drops all messages that wait. */
   dropWaiting(): void {
     this.#waiting.clear();
   }
 
-  /** Forgets the plain messages that were dropped: the listener is told of their loss in another way. */
+  /** Forgets the plain messages that were dropped, because the caller tells the listener of their loss itself. */
   forgetDroppedPlain(): void {
     this.#waiting.takeDroppedPlain();
   }
 
-  /** The request for the position is being sent. */
+  /** Records that the position is requested now. */
   markRequest(): void {
     this.#waiting.markRequest();
   }
 
-  /** The last request was answered, or refused. */
+  /** Records that the last request was answered, or refused. */
   markAnswer(): void {
     this.#waiting.markAnswer();
   }
 
   /**
-   * Begins where the channel stands, or without an epoch.
+   * Begins at the channel's position, or without an epoch.
    *
-   * @param askedAt when that was asked, in ms since the Unix epoch.
+   * @param askedAt when the position was requested, in ms since the Unix epoch.
    */
   startAt(position: Position | undefined, askedAt: number): void {
     this.#recent.reset(askedAt);
     if (position !== undefined) this.#moveTo(position);
   }
 
-  /** From now on everything is delivered as it comes, without its offset; or no longer. */
+  /** Sets whether all messages are delivered as they come, without their offsets. */
   deliverWithoutOffsets(isOn: boolean): void {
     this.#withoutOffsets = isOn;
   }
 
-  /** `meta` has told that the epoch reaches to this offset. */
+  /** Records that offsets up to this one exist, by `meta`. */
   confirmUpTo(offset: number): void {
     this.#confirmedOffset = Math.max(this.#offset, offset);
   }
 
-  /** Enters an epoch, or none, of which nothing was delivered before; it tells all but the latter. */
+  /** Enters an epoch of which nothing was delivered before, and tells the listener; or no epoch, of which it tells nothing. */
   enterEpoch(position: Position): void {
     this.#suspectedAt = undefined;
     this.#moveTo(position);
@@ -121,9 +122,9 @@ export class InOrderOutput {
    * Enters an epoch that takes over what was published under others. Publications of it that may have been delivered
    * under those are not delivered again.
    *
-   * @param end where the epoch stands.
-   * @param askedAt when that was asked, in ms since the Unix epoch.
-   * @param history what Redis holds of it.
+   * @param end the latest position of the epoch.
+   * @param askedAt when that was requested, in ms since the Unix epoch.
+   * @param history the entries of the epoch that Redis holds.
    * @param replaced the epochs that it takes over.
    */
   takeOverEpoch(
@@ -142,7 +143,7 @@ export class InOrderOutput {
     this.#confirmedOffset = end.offset;
   }
 
-  /** Compares what was delivered with what Redis holds, up to our last offset. This settles a suspicion. */
+  /** Compares what was delivered with what Redis holds, up to our last offset. This ends a suspicion. */
   compareWith(history: readonly HistoryEntry[]): ComparisonVerdict {
     this.#suspectedAt = undefined;
     const ours = history.filter(({ offset }) => offset <= this.#offset);
@@ -150,26 +151,26 @@ export class InOrderOutput {
     return ours.at(-1)?.offset === this.#offset ? 'same' : 'not-shown';
   }
 
-  /** There is nothing to compare with: a suspicion is dropped. */
+  /** Drops a suspicion, because there is nothing to compare with. */
   dropSuspicion(): void {
     this.#suspectedAt = undefined;
   }
 
-  /** Delivers what waits, as far as it follows. Returns what is lacking for the rest. */
+  /** Delivers the waiting messages that follow. Returns what the rest lacks. */
   release(): Lack {
     this.#release(undefined);
     return this.#lack;
   }
 
   /**
-   * Delivers what history holds and what waits, in one order. What neither holds is told as lost.
+   * Delivers entries of history and waiting messages in one order. Offsets that neither holds are told as lost.
    *
    * @param history in ascending order of offsets.
-   * @param until the last offset that the history speaks of, inclusive.
+   * @param until the last offset that the history covers, inclusive.
    * @param reason why an offset up to there that the history does not hold cannot be delivered.
    */
   merge(history: readonly HistoryEntry[], until: number, reason: GapReason): void {
-    // A message that does not follow may stand before those that it claims to come after.
+    // A waiting message may come before those whose offsets it follows.
     const waiting = this.#waiting.ofEpoch(this.#epoch).values();
     const cursor = new HistoryCursor(history, until, reason, waiting);
     this.#release(cursor);
@@ -189,7 +190,7 @@ export class InOrderOutput {
     this.#confirmedOffset = offset;
   }
 
-  /** Delivers a message that follows, and drops one that came before. Returns false for any other. */
+  /** Delivers a message that follows, and drops one whose offset was delivered already. Returns false for any other. */
   #deliverOrDrop(message: Message): boolean {
     const { epoch, offset } = message;
     if (offset === 0) {
@@ -226,20 +227,20 @@ export class InOrderOutput {
     });
   }
 
-  /** Whether its offset is known to exist and was not delivered yet. */
+  /** Whether the message's offset is known to exist and was not delivered yet. */
   #isConfirmed({ epoch, offset }: Message): boolean {
     return epoch === this.#epoch && offset > this.#offset && offset <= this.#confirmedOffset;
   }
 
-  /** Why a message is dropped that does not follow, and that `meta` did not tell of. */
+  /** Why a message is dropped that does not follow and whose offset `meta` does not show. */
   #faultOf({ epoch }: Message): HeaderFault {
     if (this.#epoch === '') return 'no_meta';
     return epoch === this.#epoch ? 'unconfirmed' : 'foreign_epoch';
   }
 
   /**
-   * Delivers a message in its place among the history, or drops it if history holds another one under its offset. Returns
-   * false if the history does not reach so far.
+   * Delivers a message after the entries of history before it, or drops the message if history holds another one under its offset.
+   * Returns false if the history does not cover the offset.
    */
   #deliverAmong(cursor: HistoryCursor, message: Message): boolean {
     const { offset } = message;
@@ -254,7 +255,7 @@ export class InOrderOutput {
     return true;
   }
 
-  /** Returns whether the history reaches so far. */
+  /** Delivers the history up to an offset, and tells what it lacks as lost. Returns false if the history does not cover the offset. */
   #fillUpTo(offset: number, cursor: HistoryCursor): boolean {
     if (offset > cursor.until) return false;
     for (let entry = cursor.takeUpTo(offset); entry; entry = cursor.takeUpTo(offset)) {
@@ -281,8 +282,8 @@ export class InOrderOutput {
   }
 
   /**
-   * The last offset of an epoch that must not be delivered under it. What waits was delivered under no epoch: as far back
-   * as it joins what follows without a hole, it is delivered under the new one.
+   * The last offset of an epoch that must not be delivered under it. Messages that wait were delivered under no epoch: those that
+   * precede it without a hole are delivered under the new one.
    */
   #startOf(end: Position, history: readonly HistoryEntry[]): number {
     const delivered = this.#recent.partIn(history);
@@ -299,15 +300,15 @@ function isSame(one: HistoryEntry, other: HistoryEntry): boolean {
   return one.publishedAt === other.publishedAt && one.payload.equals(other.payload);
 }
 
-/** Goes once through what is known of a channel's past, and says why the rest cannot be had. */
+/** Passes once over the known entries of a channel's past, and has the reason why the others are missing. */
 class HistoryCursor {
   readonly #entries: readonly HistoryEntry[];
   #next = 0;
-  /** The last offset that the history speaks of, inclusive. */
+  /** The last offset that the history covers, inclusive. */
   readonly until: number;
   /** Why an offset that the history does not hold cannot be delivered. */
   readonly reason: GapReason;
-  /** The number of publications from history that had been missed. */
+  /** The number of missed publications that were delivered from history. */
   repaired = 0;
 
   /**

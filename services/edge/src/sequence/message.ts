@@ -15,16 +15,16 @@ export interface Message extends HistoryEntry {
   readonly epoch: string;
 }
 
-/** What Redis holds of a channel from one offset on, read in one step. */
+/** The entries of a channel's history from one offset on, and the channel's position, read in one step. */
 export interface HistoryPage {
-  /** Where the channel stood; undefined while it has no `meta`. */
+  /** The channel's position at the time of the read; undefined if it has no `meta`. */
   readonly position: Position | undefined;
   /** In ascending order of offsets; at most as many as the read asked for. */
   readonly publications: readonly HistoryEntry[];
-  /** The number of entries that were read. Given when some of them are no publications and were left out. */
+  /** The number of entries that were read. Set if some of them are no publications and were left out. */
   readonly entries?: number;
-  /** The offset of the last entry, given in the same case; NaN: no other entry can follow it. */
+  /** The offset of the last entry, set in the same case; NaN if no other entry can follow it. */
   readonly last?: number;
-  /** Whether nothing follows the page; undefined: nothing does if it holds fewer publications than the read asked for. */
+  /** Whether nothing follows the page. If undefined, nothing follows a page of fewer publications than the read asked for. */
   readonly isWhole?: boolean;
 }

@@ -2,33 +2,33 @@ import { crc32 } from 'node:zlib';
 import type { HistoryEntry } from './message.ts';
 
 /**
- * How far the clocks of a master, of the replica that replaces it, and of this node may be apart, in ms. It counts only
- * where no fingerprint tells what was delivered before a failover that lost writes. Then a publication that is stamped
- * later than our last one less this is delivered under the new epoch: rather twice under two epochs than never.
+ * How far the clocks of a master, of the replica that replaces it, and of this node may be apart, in ms. It matters only if no
+ * fingerprint tells what was delivered before a failover that lost writes. Then a publication is delivered under the new epoch if
+ * its time is later than that of our last one less this skew: better twice under two epochs than never.
  */
 const CLOCK_SKEW_MS = 2_000;
 
-/** Up to where a history holds what was delivered. */
+/** The part of a history that was delivered. */
 export interface DeliveredPart {
-  /** 0 when the history holds nothing of it. */
+  /** The offset of its last publication; 0 if nothing of the history was delivered. */
   readonly offset: number;
-  /** Whether that very publication was delivered; otherwise it is only older than the last that was. */
+  /** Whether that very publication was delivered. If not, it is only older than the last one that was. */
   readonly isCertain: boolean;
 }
 
 /** The last publications of a channel that were delivered, to compare them with what Redis holds. */
 export class RecentlyDelivered {
   readonly #fingerprints = new PublicationFingerprints();
-  /** Of the last publication that was delivered; 0 when none was since the channel, or its epoch, began. */
+  /** The time of the last publication that was delivered; 0 if none was since the channel, or its epoch, began. */
   #lastPublishedAt = 0;
   /** ms since the Unix epoch. */
   #begunAt = 0;
 
   /**
-   * Forgets all: the channel, or an epoch of it, begins where it stood then, or later.
+   * Forgets all, because the channel or an epoch of it begins.
    *
-   * @param begunAt ms since the Unix epoch.
-   * @param before what Redis holds of the channel from before, without a hole.
+   * @param begunAt when the position was requested at which it begins, in ms since the Unix epoch.
+   * @param before the entries up to that position that Redis holds, without a hole.
    */
   reset(begunAt: number, before: readonly HistoryEntry[] = []): void {
     this.#begunAt = begunAt;
@@ -37,24 +37,25 @@ export class RecentlyDelivered {
     for (const publication of before) this.#fingerprints.remember(publication);
   }
 
+  /** Remembers a publication that was delivered. */
   remember(publication: HistoryEntry): void {
     this.#lastPublishedAt = publication.publishedAt;
     this.#fingerprints.remember(publication);
   }
 
-  /** Whether the last one is older than this publication, by the time that the publication gives. */
+  /** Whether the last publication that was delivered is older than this one, by the times that both give. */
   isOlderThan({ publishedAt }: HistoryEntry): boolean {
     return this.#lastPublishedAt > 0 && publishedAt > this.#lastPublishedAt;
   }
 
-  /** Whether Redis holds another publication under an offset than the one that was delivered. */
+  /** Whether an entry of Redis differs from the publication that was delivered under its offset. */
   differsFrom(entry: HistoryEntry): boolean {
     return !(this.#fingerprints.has(entry) ?? entry.publishedAt <= this.#knownUntil);
   }
 
   /**
-   * Up to where a history under a new epoch was delivered under an old one. A replica that took over holds what we had up
-   * to some point: up to the last entry that is the same.
+   * Finds the part of a new epoch's history that was delivered under an old epoch. A replica that took over holds what was
+   * delivered up to some offset: that of the last entry that is the same.
    *
    * @param history in ascending order of offsets.
    */
@@ -69,15 +70,15 @@ export class RecentlyDelivered {
     return { offset: older?.offset ?? 0, isCertain: false };
   }
 
-  /** Up to when all that was published is known here, by the publishers' clock. */
+  /** The time up to which all publications were delivered, by the publishers' clock. */
   get #knownUntil(): number {
     return this.#lastPublishedAt === 0 ? this.#begunAt : this.#lastPublishedAt;
   }
 }
 
 /**
- * The number of publications of one channel that are remembered, a power of two: 1 KiB a channel. As a rule a failover
- * loses fewer of one channel, since Redis' replicas are some ms behind.
+ * The most publications of one channel that are remembered, a power of two: 1 KiB a channel. Usually a failover loses fewer of
+ * one channel, because Redis' replicas are some ms behind.
  */
 const REMEMBERED = 256;
 
@@ -90,7 +91,7 @@ const REMEMBERED_AT_FIRST = 16;
  */
 export class PublicationFingerprints {
   #prints = new Uint32Array(REMEMBERED_AT_FIRST);
-  /** The last offset that is remembered, and the number of those up to it, without a hole. */
+  /** The last offset that is remembered, and how many offsets up to it are, without a hole. */
   #last = 0;
   #count = 0;
 
@@ -104,6 +105,7 @@ export class PublicationFingerprints {
     this.#prints[offset % this.#prints.length] = fingerprint(publication);
   }
 
+  /** Forgets all publications. */
   clear(): void {
     this.#count = 0;
   }
@@ -124,12 +126,12 @@ export class PublicationFingerprints {
   }
 }
 
-/** Spreads the bits of a time over 32. It is the golden ratio's, so that times that are close differ in many bits. */
+/** Spreads the bits of a time over 32: 2^32 divided by the golden ratio, so that times that are close differ in many bits. */
 const SPREAD = 0x9e3779b1;
 
 /**
- * The time is part of it, so that the same payload again is another publication. The checksum does not begin with the
- * time: there a difference of the time would undo one of the first bytes.
+ * The time is part of it, so that the same payload at another time is another publication. The time is not part of the checksum's
+ * input: a difference of the time could cancel one of the first bytes there.
  */
 function fingerprint({ publishedAt, payload }: HistoryEntry): number {
   return (crc32(payload) ^ Math.imul(publishedAt % 2 ** 32, SPREAD)) >>> 0;

@@ -1,13 +1,14 @@
 /**
  * What the owner of a sequence must do next. Each call returns it, and it replaces what earlier calls returned.
- * - `nothing`: until a message comes.
- * - `read-position`: read the channel's `meta`, over the connection that carries the subscription. If `isStale`, what was
- *   brought last shows less than is known; the owner must let some time pass before it reads history again.
- * - `read-history`: read a page of the log from this offset on.
- * - `start-epoch`: begin a new epoch, since Redis lost what it had told. It replaces this one; undefined: `meta` is missing.
+ * - `nothing`: wait for a message.
+ * - `read-position`: read the channel's `meta`, over the connection that carries the subscription. If `isStale`, the last page of
+ *   history was older than the position; the owner must let some time pass before it reads history again.
+ * - `read-history`: read a page of the channel's history from this offset on.
+ * - `start-epoch`: start a new epoch, because Redis lost what it had told. It replaces the epoch `replaces`, which is undefined if
+ *   `meta` is missing.
  * - `compare-soon`: call `ChannelSequence.compare` within a moment, but not at once: any publisher of the channel can
  *   cause it, and it costs a read.
- * - `give-up`: let go of the channel, which cannot keep what it promised.
+ * - `give-up`: release the channel, which cannot keep its promise.
  */
 export type SequenceAction =
   | { readonly kind: 'nothing' }

@@ -1,17 +1,17 @@
 import type { Message } from './message.ts';
 
-/** How much of one channel may wait. */
+/** How many messages of one channel may wait. */
 export interface WaitingLimits {
   readonly messages: number;
-  /** Of payload. */
+  /** The most bytes of their payloads. */
   readonly bytes: number;
 }
 
 /**
- * When a message arrived, by the last request for the position that was answered:
- * - `before-request`: Redis told of it, if it was published;
- * - `before-answer`: Redis may have told of it;
- * - `after-answer`: it is newer than all that Redis told of.
+ * When a message arrived, relative to the last request for the position that was answered:
+ * - `before-request`: the position covers it, unless it was forged;
+ * - `before-answer`: the position may cover it;
+ * - `after-answer`: it is newer than the position.
  */
 export type Arrival = 'before-request' | 'before-answer' | 'after-answer';
 
@@ -22,8 +22,8 @@ interface Waiting extends Message {
 }
 
 /**
- * Messages of one channel that wait for a read, in the order of their arrival. A message that exceeds the limits drops
- * all that wait: those with offsets can be read from history, and the others are counted as lost.
+ * Messages of one channel that wait for a read, in the order of their arrival. A message that exceeds the limits makes all that
+ * wait be dropped: those with offsets can be read from history, and the others are counted as lost.
  */
 export class WaitingMessages {
   readonly #limits: WaitingLimits;
@@ -42,16 +42,17 @@ export class WaitingMessages {
     this.#limits = limits;
   }
 
+  /** The number of messages that wait. */
   get length(): number {
     return this.#messages.length;
   }
 
-  /** Whether messages with offsets were dropped since the last request: its answer may not tell of them. */
+  /** Whether messages with offsets were dropped since the last request, whose answer may not cover them. */
   get hasDroppedOffsets(): boolean {
     return this.#hasDroppedOffsets;
   }
 
-  /** Adds a message, and copies its payload: a view would keep the whole chunk alive that it was read with. */
+  /** Adds a message, with a copy of its payload: a view would keep the whole chunk of the socket alive. */
   add({ epoch, offset, publishedAt, payload }: Message): void {
     const bytes = this.#bytes + payload.length;
     if (this.#messages.length >= this.#limits.messages || bytes > this.#limits.bytes) this.clear();
@@ -60,7 +61,7 @@ export class WaitingMessages {
     this.#bytes += payload.length;
   }
 
-  /** Drops all. */
+  /** Drops all messages. */
   clear(): void {
     for (const { offset } of this.#messages) {
       if (offset === 0) this.#droppedPlain += 1;
@@ -77,14 +78,14 @@ export class WaitingMessages {
     return dropped;
   }
 
-  /** The request for the position is being sent. */
+  /** Records that the position is requested now. */
   markRequest(): void {
     this.#events += 1;
     this.#askedAt = this.#events;
     this.#hasDroppedOffsets = false;
   }
 
-  /** The last request was answered. */
+  /** Records that the last request was answered. */
   markAnswer(): void {
     this.#events += 1;
     this.#answeredRequestAt = this.#askedAt;
@@ -108,7 +109,7 @@ export class WaitingMessages {
       if (message.offset > 0 && replaced.includes(message.epoch)) message.epoch = epoch;
   }
 
-  /** The messages of an epoch by their offsets. Of several with one offset it holds the first that came. */
+  /** The messages of an epoch by their offsets; of several with one offset, the one that came first. */
   ofEpoch(epoch: string): ReadonlyMap<number, Message> {
     const found = new Map<number, Message>();
     for (const message of this.#messages) {

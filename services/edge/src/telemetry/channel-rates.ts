@@ -1,7 +1,7 @@
-/** The share of a beat's rate in the mean: a channel is judged by its last five seconds or so. */
+/** The weight of the latest beat in the mean rate, which covers about the last five seconds. */
 const NEWEST_SHARE = 0.3;
 
-/** Below this rate a channel is forgotten, in publications a second. It bounds what is kept to channels that live. */
+/** The rate below which a channel is forgotten, in publications a second. So only active channels take memory. */
 const LEAST_RATE = 0.01;
 
 interface Count {
@@ -9,16 +9,16 @@ interface Count {
   perSecond: number;
 }
 
-/** How many publications come on each channel of a node. It counts only while somebody asks. */
+/** How many publications come on each channel of a node. It counts only while a page of a console asks. */
 export class ChannelRates {
-  /** Whether somebody asks. The caller looks before it counts, since a call for each message would be for nothing. */
+  /** Whether it counts. Callers check it before {@link count}, to save a call for each message. */
   isCounting = false;
-  /** Whether a beat is over. Until then the rate of each channel is unknown, which `of` cannot tell from 0. */
+  /** Whether a beat has ended. Until then rates are unknown, which {@link of} cannot tell from 0. */
   hasCounted = false;
   #counts: Map<string, Count> | undefined;
   #beatAt = 0;
 
-  /** Counts a publication. Does nothing while nobody asks. */
+  /** Counts a publication. Does nothing unless {@link isCounting}. */
   count(channel: string): void {
     if (this.#counts === undefined) return;
     const count = this.#counts.get(channel);
@@ -34,7 +34,7 @@ export class ChannelRates {
   }
 
   /**
-   * Ends a beat, of about a second, and begins the next. The first one only begins.
+   * Ends a beat, which takes about a second, and begins the next one. The first call only begins a beat.
    *
    * @param now ms on the monotonic clock.
    */

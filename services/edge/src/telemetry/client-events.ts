@@ -15,13 +15,13 @@ const CLOSE_REASONS = Object.keys(CLOSE_CODES) as CloseReason[];
 /** The events of a fan-out worker and of the port that it serves. */
 export interface ClientListenerEvents extends FanOutEvents {
   handshakeRejected(code: ErrorCode, from: Pick<Session, 'address' | 'origin'>): void;
-  /** A connection that was no client was closed because there were too many. */
+  /** A connection that is no WebSocket was closed because there were too many. */
   httpConnectionClosed(): void;
-  /** A connection of a trusted proxy was closed because its header of the PROXY protocol was bad, or did not come. */
+  /** A connection of a trusted proxy was closed because its header of the PROXY protocol was malformed, or did not come. */
   proxyHeaderRefused(cause: string): void;
 }
 
-/** One function for each event of a fan-out worker, which holds its counter and its log line. */
+/** Creates the events of a fan-out worker: each function counts its event and logs it. */
 export function createFanOutEvents(logger: Logger, metrics: Metrics): ClientListenerEvents {
   const limited = new LogLimiter(logger);
   const security = new SecurityLog(logger);

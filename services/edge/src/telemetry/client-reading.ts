@@ -1,15 +1,15 @@
 import type { FanOut } from '../clients/fan-out.ts';
 import { type ClientTally, createClientTally } from './node-tally.ts';
 
-/** What a fan-out worker says of its clients, for the console. */
+/** The figures of a fan-out worker's clients, for the console. */
 export interface ClientReading {
-  /** Values of this moment. */
+  /** Present values: this one and the next four. */
   readonly connections: number;
   readonly subscriptions: number;
   readonly queueMax: number;
   readonly latest: number;
   readonly binaryConnections: number;
-  /** Since the start. */
+  /** Totals since the start: this one and all that follow. */
   readonly deliveries: number;
   readonly sentBytes: number;
   readonly skipped: number;
@@ -56,7 +56,7 @@ export function addReadings(readings: readonly ClientReading[]): ClientReading {
   };
 }
 
-/** What is left of a worker that has ended: what only grows, so that the node's totals never go back. */
+/** The totals of a worker that has ended, without its present values, so that the node's totals never decrease. */
 export function totalsOfReading(reading: ClientReading): ClientReading {
   const levels = { connections: 0, subscriptions: 0, queueMax: 0, latest: 0, binaryConnections: 0 };
   return { ...reading, ...levels };

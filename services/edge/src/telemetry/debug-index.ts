@@ -1,12 +1,12 @@
 import type { FanOut } from '../clients/fan-out.ts';
 
-/** The most channels that are listed one by one. A node may hold tens of thousands. */
+/** The most channels that are listed by name. A node may hold tens of thousands. */
 const LISTED_CHANNELS = 1_000;
 
 /** Upper bounds of the queue depths by which connections are counted. */
 const DEPTH_BOUNDS = [0, 8, 64, 256, 511, Number.POSITIVE_INFINITY];
 
-/** Who listens to what on one worker, or on several together, and how far behind clients are. */
+/** What clients subscribe to on one worker, or on several together, and how far behind they are. */
 export interface FanOutDescription {
   readonly connections: number;
   readonly subscriptions: number;
@@ -22,6 +22,7 @@ export interface FanOutDescription {
   readonly logBytes: number;
 }
 
+/** Describes one worker. */
 export function describeFanOut(fanOut: FanOut): FanOutDescription {
   const busiest = [...fanOut.index.counts()].sort(([, a], [, b]) => b - a);
   return {

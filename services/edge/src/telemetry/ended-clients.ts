@@ -3,10 +3,10 @@ import type { CloseReason } from '@tradewind/protocol';
 import type { Session } from '../clients/session/session.ts';
 import { matchesSession, shownSession } from './shown-session.ts';
 
-/** How many ended clients a worker remembers: an operator asks about one within minutes, and each takes some 200 bytes. */
+/** How many ended clients a worker remembers: operators ask about one within minutes, and each takes some 200 bytes. */
 export const KEPT_ENDS = 1_000;
 
-/** Ends that clients wished for. */
+/** The reasons of ends that need no attention: the client left, or was sent away. */
 const EXPECTED_REASONS: ReadonlySet<CloseReason> = new Set(['normal', 'going_away', 'draining']);
 
 /** The clients of a worker that ended last, and why they did. */
@@ -14,6 +14,7 @@ export class EndedClients {
   readonly #ends: FoundClient[] = [];
   #next = 0;
 
+  /** Remembers a client that has ended, and forgets the oldest one beyond {@link KEPT_ENDS}. */
   add(reason: CloseReason, session: Session): void {
     this.#ends[this.#next] = {
       ...shownSession(session),
@@ -22,12 +23,12 @@ export class EndedClients {
     this.#next = (this.#next + 1) % KEPT_ENDS;
   }
 
-  /** Those that a search finds, the latest first; see {@link matchesSession}. */
+  /** The clients that a search finds, the latest first; see {@link matchesSession}. */
   find(text: string): readonly FoundClient[] {
     return this.#latest((end) => matchesSession(text, end));
   }
 
-  /** Those whose ends nobody wished for, the latest first. */
+  /** The clients that ended for other than expected reasons, the latest first. */
   unexpected(): readonly FoundClient[] {
     return this.#latest(({ reason }) => reason !== undefined && !EXPECTED_REASONS.has(reason));
   }

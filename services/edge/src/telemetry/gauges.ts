@@ -6,7 +6,7 @@ import type { Hub } from '../hub/hub.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { readThreadCpu } from './thread-cpu.ts';
 
-/** How a gauge adds up over the threads of a node, and the words for it at the end of its help. */
+/** How the values of a gauge are combined over the threads of a node, and the words for it at the end of the gauge's help. */
 const AGGREGATIONS = {
   /** Only the main thread has it. */
   node: { aggregator: 'sum', words: 'one a node' },
@@ -36,8 +36,8 @@ export interface NodeGaugeSources {
 }
 
 /**
- * Registers the gauges that a scrape reads in a node's main thread. The names that begin with `ws_` are those of the
- * predecessor, so that its dashboards still work.
+ * Registers the gauges that a scrape reads in a node's main thread. Names that begin with `ws_` are those of the predecessor, so
+ * that its dashboards still work.
  */
 export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources): void {
   const { hub, pool, config, source, identity, isReady } = sources;
@@ -128,7 +128,7 @@ export function registerNodeGauges(metrics: Metrics, sources: NodeGaugeSources):
   registerThreadCpu(metrics);
 }
 
-/** What deflating for binary frames costs and does. Only the main thread deflates. */
+/** Registers the counters of deflating for binary frames, which only the main thread does. */
 function registerDeflating(metrics: Metrics, hub: Hub): void {
   readCounter(
     metrics,
@@ -160,7 +160,8 @@ function registerDeflating(metrics: Metrics, hub: Hub): void {
 }
 
 /**
- * Registers the gauges and counters that a scrape reads in one fan-out worker. Each says how it adds up over workers.
+ * Registers the gauges and counters that a scrape reads in one fan-out worker. The help of each gauge says how it is combined over
+ * workers.
  */
 export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
   const { statistics, index } = fanOut;
@@ -250,8 +251,8 @@ export function registerFanOutGauges(metrics: Metrics, fanOut: FanOut): void {
 }
 
 /**
- * Registers how busy and how late the event loop of the calling thread is. A thread must call it once. Both cover the
- * time since the last scrape, so they suit a single scraper.
+ * Registers how busy and how late the event loop of the calling thread is. Each thread must call it once. Both gauges cover the
+ * time since the last scrape, so they are right for a single scraper only.
  *
  * @returns a function that ends the measurement.
  */

@@ -3,10 +3,14 @@ import type { JwksEvents } from '../auth/jwks-source.ts';
 import type { KeyFileEvents } from '../auth/key-file.ts';
 import type { RevocationEvents } from '../auth/revocation-source.ts';
 
-/** The events of what a node has once for all workers: keys from a URL, revocations from Redis. */
+/** The events of keys from a URL and of revocations from Redis, which a node has once for all workers. */
 export interface IdentityEvents extends JwksEvents, RevocationEvents {}
 
-/** @param limited for what may come with each message or attempt. */
+/**
+ * Creates the events: each function counts its event and logs it.
+ *
+ * @param limited logs events that each message or attempt may cause.
+ */
 export function createIdentityEvents(
   logger: Logger,
   limited: LogLimiter,
@@ -56,7 +60,7 @@ export function createIdentityEvents(
   };
 }
 
-/** What happens to the file of keys that tokens are verified with. */
+/** Creates the events of the file of keys that tokens are verified with. */
 export function createKeyEvents(logger: Logger): KeyFileEvents {
   return {
     keysRead(path) {

@@ -1,4 +1,4 @@
-/** How many more than wanted are kept before the smallest are dropped: so each is compared some times only. */
+/** How many times the wanted number are kept before the smallest are dropped, so that each item is compared only some times. */
 const SLACK = 4;
 
 /** The largest of many, the largest first, without sorting all of them. */
@@ -7,18 +7,19 @@ export class Largest<T> {
   readonly #sizeOf: (item: T) => number;
   #kept: T[] = [];
 
-  /** @param most how many are wanted. */
+  /** @param most how many are wanted. `sizeOf` must return the same size for the same item each time. */
   constructor(most: number, sizeOf: (item: T) => number) {
     this.#most = most;
     this.#sizeOf = sizeOf;
   }
 
+  /** Adds an item, and drops some of the smallest from time to time. */
   add(item: T): void {
     this.#kept.push(item);
     if (this.#kept.length >= this.#most * SLACK) this.#trim();
   }
 
-  /** Those that are wanted. */
+  /** The largest items, at most as many as wanted, the largest first. */
   get all(): readonly T[] {
     this.#trim();
     return this.#kept;

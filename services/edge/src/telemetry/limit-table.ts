@@ -19,8 +19,7 @@ import { ANSWER_DEADLINE_MS, MARK_BYTES, MOST_UNANSWERED } from '../outbound/sen
 import { TOLD_REFUSALS } from '../owners/owner.ts';
 
 /**
- * Every limit of an edge: the rows of docs/limits.md. The comment at the place of enforcement says what each guards
- * against.
+ * Every limit of an edge: the rows of docs/limits.md. The comment where a limit is enforced says what it guards against.
  */
 export const EDGE_LIMITS = {
   connections: {
@@ -235,7 +234,7 @@ export const EDGE_LIMITS = {
 /** The counter of what exceeded a limit that has no counter of its own. */
 export const LIMITED_TOTAL = 'tradewind_edge_limited_total';
 
-/** The event that a limit was exceeded, with its counter and its log line. Each thread has one. */
+/** Creates the event that a limit was exceeded, which counts and logs it. Each thread has one. */
 export function limitedEvent(limited: LogLimiter, metrics: Metrics): Limited {
   const counter = metrics.counter({
     name: LIMITED_TOTAL,

@@ -40,27 +40,27 @@ const HISTORY_CAUSES: readonly HistoryCause[] = ['repair', 'resume'];
 
 /** The events of a node's main thread. */
 export interface NodeEvents extends HubEvents, IdentityEvents {
-  /** The certificate of the public port counts from now on, at the start too. */
+  /** The certificate of the public port is in force from now on. Called at the start too. */
   certificateRead(path: string, credentials: TlsCredentials): void;
-  /** The files of the certificate have changed, and are not usable. The previous certificate goes on. */
+  /** The files of the certificate have changed and are unusable. The previous certificate stays in force. */
   certificateUnusable(path: string, cause: string): void;
-  /** The node listens on an address that others reach, and asks nobody who they are. */
+  /** The node listens on an address that others reach, and asks for no tokens. */
   identityOff(host: string): void;
-  /** The node listens on an address that others reach, and nobody said whether there are proxies in front of it. */
+  /** The node listens on an address that others reach, and `EDGE_TRUSTED_PROXIES` is not set. */
   addressLimitsOff(host: string): void;
   /** The node listens on an address that others reach, without TLS. */
   plainBehindTls(host: string): void;
   /** A probe found that no data flows on the subscription. The second failure in a row replaces the link. */
   probeFailed(cause: string): void;
-  /** The process or the system has no descriptor left: connections are accepted and closed at once. */
+  /** The process or the system has no file descriptor left: connections are accepted and closed at once. */
   descriptorsExhausted(error: Error): void;
-  /** A variable looks like a setting and is none. */
+  /** A variable looks like a setting, but is not. */
   unknownVariable(variable: UnknownVariable): void;
-  /** The limit of descriptors does not allow the connections that were configured. */
+  /** The limit of file descriptors does not allow the connections that were configured. */
   descriptorsShort(limit: number, asked: DescriptorShares, given: DescriptorShares): void;
   /** A connection to the admin port was closed because there were too many. */
   adminConnectionClosed(): void;
-  /** There is no `send`: frames go through the streams instead. */
+  /** `send` does not load: frames go through the streams instead. */
   sendUnavailable(error: unknown): void;
   /** Redis refuses the probe of this node. */
   probeRefused(error: Error): void;
@@ -72,9 +72,9 @@ export interface NodeEvents extends HubEvents, IdentityEvents {
   stillDegraded(cause: string): void;
   commandsAvailable(): void;
   commandsUnavailable(cause: string): void;
-  /** Redis has a fault by its version. */
+  /** Redis has a known fault of its version. */
   redisUnmended(fault: UnmendedFault): void;
-  /** The VM's token for Redis could not be renewed; the one before is good for so long, in ms. */
+  /** The VM's token for Redis could not be renewed. The previous one is valid for `leftMs` more ms. */
   redisTokenNotRenewed(cause: string, leftMs: number): void;
   workerStarted(slot: number): void;
   /** A worker ended although nobody stopped it. */
@@ -85,17 +85,17 @@ export interface NodeEvents extends HubEvents, IdentityEvents {
   shedStarted(count: number, overSeconds: number): void;
 }
 
-/** What came from Redis since the start. `withTally` counts it. */
+/** How many messages, and bytes of payload, came from Redis since the start. `withTally` counts them. */
 export interface ReceivedTally {
   received: number;
   receivedBytes: number;
 }
 
 /**
- * One function for each event of the main thread, which holds its counter and its log line. Messages from Redis come too often for
- * that: they are only counted, in the tally.
+ * Creates the events of the main thread: each function counts its event and logs it. Messages from Redis come too often for
+ * that, so they are only counted, in the tally.
  *
- * @param redis where Redis is, for the log: `host:port`.
+ * @param redis the address of Redis for the log: `host:port`.
  */
 export function createNodeEvents(
   logger: Logger,
@@ -104,8 +104,8 @@ export function createNodeEvents(
   tally: ReceivedTally = { received: 0, receivedBytes: 0 },
 ): Omit<NodeEvents, 'received'> {
   const limited = new LogLimiter(logger);
-  // A node has two links, which mostly end by one cause. The line about the second one, for commands, is then no second warning. That
-  // the first one ended is one always: by its name the runbook finds an outage.
+  // A node has two links, which usually end together by one cause. The line about the link for commands is then no second warning.
+  // The line about the subscription link always is a warning, because the runbook finds an outage by its name.
   let warnedCause: string | undefined;
   readCounter(
     metrics,

@@ -6,7 +6,7 @@ import type { ClientReading } from './client-reading.ts';
 import type { NodeTally, RecentEvents } from './node-tally.ts';
 import { readThreadCpu } from './thread-cpu.ts';
 
-/** What the state of a node is made of. */
+/** The sources of a node's state. */
 export interface NodeStateSources {
   readonly node: string;
   /** `host:port` of the admin port. */
@@ -36,7 +36,7 @@ export class NodeStateReader {
     this.#sources = sources;
   }
 
-  /** The state of this moment. Busy is the share since the last call. */
+  /** The present state. `busyPermille` covers the time since the last call. */
   read(): NodeState {
     const sources = this.#sources;
     const { ready, draining, reasons } = sources.readiness();
@@ -106,8 +106,8 @@ export class NodeStateReader {
 }
 
 /**
- * What is told of shards; undefined where Redis is no cluster: its one link has no name. The console takes edges that are cut off
- * from the same shards for one problem, so all edges name them in one order.
+ * The shards in a node's state; undefined if Redis is no cluster, whose only link has no name. The console joins edges that are cut
+ * off from the same shards into one problem, so all edges must name them in one order.
  */
 export function shardsOf({ all, away }: Hub['shards']): ShardsState | undefined {
   const isCluster = all > 1 || away.some((name) => name !== ONLY_LINK);

@@ -19,14 +19,16 @@ export interface NodeTally extends ReceivedTally {
 export interface ClientTally {
   closedSlow: number;
   gaps: number;
-  /** Samples of the time to the sockets by `LAG_BOUNDS_MS`, and above the last. */
+  /** Samples of the time until the sockets had a publication: for each of `LAG_BOUNDS_MS`, and above the last. */
   readonly lag: number[];
 }
 
+/** A tally that has counted nothing. The caller owns it. */
 export function createNodeTally(): NodeTally {
   return { received: 0, receivedBytes: 0, lost: 0, repaired: 0, linkLosses: 0, workersLost: 0 };
 }
 
+/** A tally that has counted nothing. The caller owns it. */
 export function createClientTally(): ClientTally {
   const lag = Array.from({ length: LAG_BOUNDS_MS.length + 1 }, () => 0);
   return { closedSlow: 0, gaps: 0, lag };
@@ -38,11 +40,12 @@ export class RecentEvents {
   #count = 0;
   #changed = false;
 
-  /** Events since the start. */
+  /** The number of events since the start. */
   get count(): number {
     return this.#count;
   }
 
+  /** Adds an event, and drops the oldest one beyond `MAX_NODE_EVENTS`. */
   add(event: string, detail: string): void {
     this.#events.push({ at: Date.now(), event, detail: detail.slice(0, MAX_DETAIL_CHARACTERS) });
     if (this.#events.length > MAX_NODE_EVENTS) this.#events.shift();
@@ -50,20 +53,20 @@ export class RecentEvents {
     this.#changed = true;
   }
 
-  /** The last events, if one came since the last call; otherwise undefined. */
+  /** The last events, if one came since the last call; otherwise undefined. The caller owns the array. */
   takeIfChanged(): readonly NodeEvent[] | undefined {
     if (!this.#changed) return undefined;
     this.#changed = false;
     return [...this.#events];
   }
 
-  /** The next call of {@link takeIfChanged} returns them again, because they were not written. */
+  /** Makes the next call of {@link takeIfChanged} return the events again, because they were not written. */
   notWritten(): void {
     this.#changed = true;
   }
 }
 
-/** The events of a node's main thread, which also count and remember what the console shows. */
+/** Extends the events of a node's main thread: they also count and remember what the console shows. */
 export function withTally(
   events: Omit<NodeEvents, 'received'>,
   tally: NodeTally,
@@ -124,7 +127,7 @@ function clientsOf(count: number): string {
   return count === 1 ? '1 client' : `${count} clients`;
 }
 
-/** The events of a fan-out worker, which also count what the console shows. */
+/** Extends the events of a fan-out worker: they also count what the console shows. */
 export function withClientTally(
   events: ClientListenerEvents,
   tally: ClientTally,

@@ -17,21 +17,21 @@ import {
   type CountedChannel,
 } from './watched-clients.ts';
 
-/** What answers are made of. */
+/** The sources of answers. */
 export interface PageAnswerSources {
   readonly node: string;
   readonly rates: ChannelRates;
   /** All channels that the node holds. */
   readonly channels: () => Iterable<HeldChannel>;
   readonly channel: (name: string) => HeldChannel | undefined;
-  /** Asks all workers; those that do not answer in time are left out. */
+  /** Asks all workers. Those that do not answer in time are left out. */
   readonly askClients: (enquiry: ClientEnquiry) => Promise<readonly ClientEnquiryAnswer[]>;
 }
 
-/** Orders for which the main thread knows the measure. Subscribers are known to the workers. */
+/** The orders whose measure the main thread knows. The workers know the numbers of subscribers. */
 type HubOrder = Exclude<ChannelOrder, 'subscribers'>;
 
-/** Answers what pages of a console ask of this node. While nobody asks it does nothing. */
+/** Answers what pages of a console ask of this node. While no page asks, it does nothing. */
 export class PageAnswers {
   readonly #sources: PageAnswerSources;
 
@@ -40,9 +40,9 @@ export class PageAnswers {
   }
 
   /**
-   * Answers without lists in the first second: no rate is known before it is over.
+   * Answers what pages ask for. The first answer has no lists, because no rate is known before a second has passed.
    *
-   * @param watch undefined while nobody asks.
+   * @param watch undefined while no page asks.
    */
   async answer(watch: ConsoleWatch | undefined): Promise<NodeAnswer | undefined> {
     const { node, rates, askClients } = this.#sources;
@@ -51,7 +51,7 @@ export class PageAnswers {
       return undefined;
     }
     rates.beat(performance.now());
-    // A list with rates of 0 would stay on a page that looks for a moment only.
+    // A page may take only one answer, which would show a list with rates of 0.
     const lists = rates.hasCounted ? watch.lists : [];
     const byHub = await Promise.all(
       lists.map(({ order, text }) =>
@@ -134,7 +134,7 @@ function sumOf(
   return [channel, sum(({ subscribers }) => subscribers), sum(({ saved }) => saved)];
 }
 
-/** What the workers found together. A channel that only some listed counts their clients alone. */
+/** The channels that the workers found together. If only some workers listed a channel, only their clients count. */
 function mostSubscribed(
   answers: readonly ClientEnquiryAnswer[],
   at: number,

@@ -3,24 +3,26 @@ import { createSecurityLog, type Logger, type LogLimiter } from '@tradewind/runt
 import type { AuthenticationFault } from '../clients/authentication.ts';
 import type { Session } from '../clients/session/session.ts';
 
-/** Who came, who left and who was turned away, each with where it comes from; see `createSecurityLog`. Each reason of a refusal is an event. */
+/** Logs which clients came, left or were refused, with their addresses and origins; see `createSecurityLog`. Each reason of a refusal is an event. */
 export class SecurityLog {
   readonly #lines: LogLimiter;
 
-  /** @param now a clock in ms that never goes back. */
+  /** @param now returns ms that never go back. */
   constructor(logger: Logger, now?: () => number) {
     this.#lines = createSecurityLog(logger, now);
   }
 
+  /** A client has connected. */
   connected({ id, address, origin }: Session): void {
     this.#lines.info('client_connected', { session: id, address, origin });
   }
 
-  /** @param isFirst whether it is the first token of the client. */
+  /** A token was accepted. `isFirst` says whether it is the client's first one. */
   identified(session: Session, isFirst: boolean): void {
     this.#lines.info(isFirst ? 'client_identified' : 'client_refreshed', fieldsOf(session));
   }
 
+  /** A connection has ended. */
   closed(session: Session, reason: CloseReason): void {
     this.#lines.info('client_closed', { ...fieldsOf(session), reason });
   }
@@ -35,6 +37,7 @@ export class SecurityLog {
     this.#lines.info(`token_refused_${cause}`, { ...fieldsOf(session), code, cause });
   }
 
+  /** A handshake was refused. */
   handshakeRejected(code: ErrorCode, from: Pick<Session, 'address' | 'origin'>): void {
     this.#lines.info(`handshake_rejected_${code}`, { ...from, code });
   }

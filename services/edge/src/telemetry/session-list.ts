@@ -1,14 +1,14 @@
 import type { FanOut } from '../clients/fan-out.ts';
 import { inTurns } from '../clients/time/turn-budget.ts';
 
-/** The most sessions that a list names. A subject with more is counted. */
+/** The most sessions that a list names. Further sessions are only counted. */
 export const LISTED_SESSIONS = 1_000;
 
 /** A session of a subject, for operators. */
 export interface ListedSession {
   /** As in `welcome`, and in logs. */
   readonly session: string;
-  /** Where the client comes from, as far as the node knows it; empty where it does not. */
+  /** The client's IP address; empty if the node does not know it. */
   readonly address: string;
   /** The `jti` of its token; null without one. */
   readonly tokenId: string | null;
@@ -27,7 +27,7 @@ export interface SessionList {
   readonly sessions: readonly ListedSession[];
 }
 
-/** Looks through the clients of a worker, some in a turn. */
+/** Lists the sessions of a subject on one worker. It takes several turns of the event loop. */
 export async function listSessions(fanOut: FanOut, subject: string): Promise<SessionList> {
   const sessions: ListedSession[] = [];
   let total = 0;

@@ -1,7 +1,7 @@
 import { networkOf } from '../owners/client-address.ts';
 
 /**
- * What operators see of an address: the /24 of IPv4, the /64 of IPv6. It tells where a client comes from, and names nobody.
+ * The part of an address that operators see: the /24 of IPv4, the /64 of IPv6. It shows where a client comes from, but not who it is.
  *
  * @param address a canonical one; empty for none.
  */

@@ -2,10 +2,10 @@ import type { FoundClient } from '@tradewind/bus';
 import type { Session } from '../clients/session/session.ts';
 import { shownNetwork } from './shown-network.ts';
 
-/** A session may be searched for by its beginning, from this length on, in characters. */
+/** The least length of the beginning of a session's name that a search matches, in characters. */
 const LEAST_BEGINNING = 8;
 
-/** What pages show of who a session is. */
+/** The part of a session that pages show. */
 export function shownSession(
   session: Session,
 ): Pick<FoundClient, 'session' | 'subject' | 'network' | 'openedAt' | 'ignoredRequests'> {
@@ -20,7 +20,7 @@ export function shownSession(
   };
 }
 
-/** Whether a search means this session: by its name or the beginning of that, by its subject, or by its network. */
+/** Whether a search matches this session: its name or the beginning of that, its subject, or its network. */
 export function matchesSession(
   text: string,
   { session, subject, network }: Pick<FoundClient, 'session' | 'subject' | 'network'>,

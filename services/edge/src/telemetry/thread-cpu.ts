@@ -7,7 +7,7 @@ export interface ThreadCpu {
   readonly seconds: number;
 }
 
-/** The name of the thread of a fan-out worker, for people and for {@link readThreadCpu}. */
+/** The name of the thread of a fan-out worker, for operators and for {@link readThreadCpu}. */
 export function fanOutThreadName(slot: number): string {
   return `fan-out ${slot}`;
 }
@@ -28,9 +28,9 @@ const SYSTEM_TICKS = 12;
 const FAN_OUT_THREAD = /^fan-out \d+$/;
 
 /**
- * The CPU time of every thread that runs our JavaScript: the main thread and the fan-out workers. The kernel answers
- * and not the thread, because the thread that matters is the one that is too busy to answer. Without `/proc` there
- * are no workers either (`EDGE_WORKERS`), and the main thread is all.
+ * The CPU time of every thread that runs our JavaScript: the main thread and the fan-out workers. The kernel is asked and not the
+ * thread, because the thread that matters is the one that is too busy to answer. On a system without `/proc` there are no workers
+ * (`EDGE_WORKERS`), only the main thread.
  */
 export function readThreadCpu(): readonly ThreadCpu[] {
   if (process.platform !== 'linux') {

@@ -7,17 +7,17 @@ import { Largest } from './largest.ts';
 import { shownNetwork } from './shown-network.ts';
 import { matchesSession, shownSession } from './shown-session.ts';
 
-/** From this many publications that wait, or this time in ms without a byte read, a client is behind: less is of one turn. */
+/** A client is shown as behind if this many publications wait for it, or if it has read no byte for this time in ms. Less may be one turn's work. */
 const BEHIND_PUBLICATIONS = 32;
 const BEHIND_MS = 1_000;
 
-/** What the main thread asks the clients' side for pages of a console. */
+/** What the main thread asks each worker, for pages of a console. */
 export interface ClientEnquiry {
   /** Channels whose subscribers and savings are counted. */
   readonly channels: readonly string[];
-  /** Texts: of the channels whose names contain one, those with the most subscribers are wanted. */
+  /** For each of these texts, the channels with the most subscribers are wanted whose names contain it. */
   readonly mostSubscribed: readonly string[];
-  /** How many of them. */
+  /** The most channels for each text. */
   readonly most: number;
   /** See `ConsoleWatch.clients`. */
   readonly searches: readonly string[];
@@ -35,7 +35,7 @@ export interface ClientEnquiryAnswer {
   readonly searches: readonly ClientSearch[];
 }
 
-/** Answers for one worker. It looks through its channels and its clients, some in a turn. */
+/** Answers for one worker. It takes several turns of the event loop to pass over channels and clients. */
 export async function answerClientEnquiry(
   fanOut: FanOut,
   ended: EndedClients,
@@ -89,7 +89,7 @@ function matches(text: string, { session }: Connection): boolean {
   const subject = identity?.current?.subject;
   const who = { session: id, ...(subject === undefined ? {} : { subject }) };
   if (matchesSession(text, { ...who, network: '' })) return true;
-  // The text of a network takes longer than the rest, and each has a slash.
+  // The text of a network takes longer to make than the rest, and every network has a slash.
   return text.includes('/') && text === shownNetwork(address);
 }
 
@@ -113,7 +113,7 @@ function shownClient(fanOut: FanOut, connection: Connection): FoundClient {
   };
 }
 
-/** The results of several workers as one: those that are still connected come first. */
+/** Joins the results of several workers: clients that are still connected come first. */
 export function addSearches(
   text: string,
   answers: readonly (ClientSearch | undefined)[],

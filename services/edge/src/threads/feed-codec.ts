@@ -8,12 +8,13 @@ export interface NumberedChannel {
   readonly declaration: number;
 }
 
+/** An acknowledgement as it crosses, without the reference of its channel. */
 export interface NumberedAcknowledgement extends NumberedChannel, Pick<WireChannel, 'ref' | 'ts'> {
   /** See `Acknowledgement`. */
   readonly position?: Position;
 }
 
-/** A reference as it crosses; see `WireReference`. */
+/** A reference as it crosses, without its frame; see `WireReference`. */
 export interface CrossingReference {
   readonly channel: string;
   readonly id: number;
@@ -33,8 +34,7 @@ export interface NumberedEnd {
 }
 
 /**
- * A {@link FeedListener} whose answers carry declaration numbers. Its calls cross from the hub's thread to a
- * worker's.
+ * A `FeedListener` whose answers carry the numbers of the worker's calls. Its calls cross from the hub's thread to a worker's.
  */
 export interface NumberedFeedListener {
   onPublication(publication: Publication): void;
@@ -50,8 +50,8 @@ export interface NumberedFeedListener {
 }
 
 /**
- * The calls of a {@link NumberedFeedListener} for a worker in another thread, packed into few buffers. The calls keep
- * their order, since the order is the meaning.
+ * The calls of a {@link NumberedFeedListener} for a worker in another thread, packed into few buffers. The calls must keep
+ * their order: see `FeedListener`.
  *
  * A record is a kind (1 byte), the length of its content (4 bytes, little-endian) and the content. The content of a
  * publication is its time and its offset (8 bytes each, doubles), the length of its channel (1 byte), its channel and
@@ -68,7 +68,7 @@ const HEADER_BYTES = 5;
 const NUMBER_BYTES = 8;
 const LENGTH_BYTES = 4;
 
-/** The packer starts a new buffer above this size, in bytes. A larger record gets a buffer of its own. */
+/** The size at which the packer begins a new buffer, in bytes. A larger record gets a buffer of its own. */
 const BATCH_BYTES = 64 * 1024;
 
 type Call = {
@@ -78,24 +78,25 @@ type Call = {
   ];
 }[Exclude<keyof NumberedFeedListener, 'onPublication'>];
 
-/** Packs calls. Its owner calls {@link take} at the end of each turn of the event loop. */
+/** Packs calls. Its owner must call {@link take} at the end of each turn of the event loop. */
 export class FeedPacker {
   #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
   #end = 0;
   #full: Uint8Array<ArrayBuffer>[] = [];
   #fullBytes = 0;
 
-  /** Bytes that were packed and not yet taken. */
+  /** The bytes that were packed and not taken yet. */
   get bytes(): number {
     return this.#fullBytes + this.#end;
   }
 
+  /** Packs a call of `onPublication`. */
   packPublication(publication: Publication): void {
     const kind = publication.deflated === undefined ? PUBLICATION : DEFLATED_PUBLICATION;
     this.#packRecord(kind, publication);
   }
 
-  /** Packs the publications of the answer as records before the call, so that they need not be JSON. */
+  /** Packs a call of `onHistory`. The publications of the answer become records before it, so that they need not be JSON. */
   packHistory({ publications, ...answer }: NumberedHistory): void {
     for (const publication of publications) this.#packRecord(PAST_PUBLICATION, publication);
     this.packCall('onHistory', { ...answer, publications: [] });
@@ -121,6 +122,7 @@ export class FeedPacker {
     this.#end = at + body.length;
   }
 
+  /** Packs any other call as JSON. */
   packCall(...call: Call): void {
     const content = Buffer.from(JSON.stringify(call));
     const at = this.#begin(CALL, content.length);
@@ -128,7 +130,7 @@ export class FeedPacker {
     this.#end = at + content.length;
   }
 
-  /** Returns all that was packed since the last call, oldest first. The caller may transfer each buffer. */
+  /** Returns all that was packed since the last call, oldest first. The caller owns the buffers and may transfer them. */
   take(): readonly Uint8Array<ArrayBuffer>[] {
     this.#handOver();
     const taken = this.#full;
@@ -161,7 +163,7 @@ export class FeedPacker {
 export class FeedUnpacker {
   readonly #listener: NumberedFeedListener;
   readonly #wireOf: (channel: string) => WireChannel | undefined;
-  /** Publications of the past that were unpacked. The `onHistory` that follows takes them. */
+  /** The publications of the past that were unpacked, for the `onHistory` that follows. */
   #past: Publication[] = [];
 
   /** @param wireOf returns what publications of a channel refer to; undefined for one that is not acknowledged. */
@@ -173,7 +175,7 @@ export class FeedUnpacker {
     this.#wireOf = wireOf;
   }
 
-  /** The bodies of the publications are views into `bytes`. Nobody may write to `bytes` afterwards. */
+  /** Makes the calls that a buffer holds. Bodies of publications are views into `bytes`, which must not be written to afterwards. */
   unpack(bytes: Uint8Array<ArrayBuffer>): void {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let at = 0;

@@ -21,9 +21,8 @@ import { MissedPublications, type RequestedRead, WorkerReads } from './worker-ba
 import type { FeedCall } from './worker-messages.ts';
 
 /**
- * The most feed, in bytes, that may have been posted to a worker without having been handled. At 100,000 publications
- * of 500 bytes a second this is a third of a second: a worker that keeps up is never so far behind, and the sockets
- * of the same worker hold far more.
+ * The most bytes of the feed that were posted to a worker and not handled yet. At 100,000 publications of 500 bytes a second this
+ * is a third of a second: a worker that keeps up is never that far behind, and its sockets hold far more.
  */
 export const WORKER_BACKLOG_BYTES = 16 * 1024 * 1024;
 
@@ -35,7 +34,7 @@ export interface HubPortSettings {
   readonly connect: (listener: FeedListener) => HubFeed;
   /** Whether the node keeps history. */
   readonly hasHistory: boolean;
-  /** {@link WORKER_BACKLOG_BYTES} unless a test says otherwise. */
+  /** {@link WORKER_BACKLOG_BYTES} by default; tests set less. */
   readonly backlogBytes?: number;
 }
 
@@ -43,28 +42,28 @@ export interface HubPortSettings {
  * The hub's end of the port to a worker in another thread. It packs the calls of the feed and posts them at the end
  * of each turn of the event loop.
  *
- * A worker that falls behind by more than the backlog gets no more publications, and the port remembers for each
- * channel what the worker misses. Once the worker has handled half of the backlog, the port fills in what has offsets
- * from history, before anything newer of that channel; the rest becomes one gap for each channel. So a frozen or slow
- * worker neither stops the hub from reading Redis nor makes it grow. For the same reason the port reads no history
- * for a worker that is behind by more than half.
+ * If a worker falls behind by more than the backlog, it gets no more publications, and the port remembers for each channel what
+ * the worker misses. Once the worker has handled half of the backlog, the port reads publications with offsets from history and
+ * sends them before anything newer of their channel. The others become one gap for each channel. So a frozen or slow worker
+ * neither stops the hub from reading Redis nor makes it grow. For the same reason the port reads no history for a worker that is
+ * behind by more than half of the backlog.
  */
 export class HubPort implements FeedListener {
   readonly #post: HubPortSettings['post'];
   readonly #feed: HubFeed;
   readonly #backlogBytes: number;
   readonly #packer = new FeedPacker();
-  /** Whether publications are dropped. It ends when the worker has handled half of the backlog. */
+  /** Whether publications are dropped, until the worker has handled half of the backlog. */
   #isOverflowing = false;
   /**
-   * What the worker misses, by channel. Newer publications of such a channel are added to it until the worker was
-   * told.
+   * What the worker misses, by channel. Newer publications of such a channel are added, until the worker was sent or told all
+   * before them.
    */
   readonly #missed = new Map<string, MissedPublications>();
-  /** The latest reference of each channel that had another one while publications are dropped. */
+  /** The latest reference of each channel whose reference changed while publications are dropped. */
   readonly #references = new Map<string, WireReference>();
   readonly #reads: WorkerReads;
-  /** Numbers of the worker's requests to confirm a channel's end that the hub was not asked yet, by channel. */
+  /** The numbers of the worker's requests to confirm a channel's end that were not passed on to the hub yet, by channel. */
   readonly #ends = new Map<string, number[]>();
   readonly #hasHistory: boolean;
   /** The current epoch of each channel that has one. */
@@ -91,12 +90,12 @@ export class HubPort implements FeedListener {
     this.#backlogBytes = backlogBytes;
   }
 
-  /** Bytes that were posted and that the worker has not handled yet. */
+  /** The bytes that were posted and that the worker has not handled yet. */
   get unconsumedBytes(): number {
     return this.#unconsumedBytes;
   }
 
-  /** Makes a call of the worker. History is read as soon as the worker is not behind. */
+  /** Makes a call of the worker. A read of history begins only once the worker is behind by less than half of the backlog. */
   handle(call: FeedCall): void {
     const { channel } = call;
     switch (call.kind) {
@@ -122,7 +121,7 @@ export class HubPort implements FeedListener {
     }
   }
 
-  /** The worker has handled `bytes` of the feed. */
+  /** Records that the worker has handled `bytes` of the feed. */
   confirmBytes(bytes: number): void {
     this.#unconsumedBytes -= bytes;
     if (this.#freeOfHalf < 0) return;
@@ -136,7 +135,7 @@ export class HubPort implements FeedListener {
     this.#schedule();
   }
 
-  /** Posts nothing any more, because the worker has ended. */
+  /** Stops posting, because the worker has ended. */
   close(): void {
     this.#closed = true;
     this.#feed.close();
@@ -198,7 +197,7 @@ export class HubPort implements FeedListener {
     this.#schedule();
   }
 
-  /** Packs what is missing of the epoch that ends as a gap, since its history can no longer be read. */
+  /** Packs what the worker misses of the epoch that ends as a gap, because its history can no longer be read. */
   onResync(notice: ResyncNotice): void {
     const { channel, epoch } = notice;
     this.#packMissed(channel);
@@ -225,10 +224,10 @@ export class HubPort implements FeedListener {
   #answerRead(read: RequestedRead, answer: HistoryAnswer): void {
     const { channel } = answer;
     if (this.#missed.has(channel)) {
-      // The answer would overtake what is missed, so it is read again after that.
+      // The answer would overtake what the worker misses, so the read is repeated after that.
       this.#reads.request(channel, read);
     } else {
-      // The worker would use nothing of an answer that is too long.
+      // The worker uses nothing of an answer that is too long.
       const isTaken = answer.tooLongBefore === undefined;
       const sent = isTaken ? answer : { ...answer, publications: [], gaps: [] };
       this.#packer.packHistory({ ...sent, number: read.number });
@@ -246,7 +245,7 @@ export class HubPort implements FeedListener {
     this.#schedule();
   }
 
-  /** Asks the hub for the ends of channels of which the worker misses nothing: an answer must not overtake that. */
+  /** Passes requests for the ends of channels on to the hub. If the worker misses anything of a channel, its request waits, because the answer must not overtake that. */
   #confirmEnds(): void {
     for (const [channel, numbers] of this.#ends) {
       if (this.#missed.has(channel)) continue;
@@ -267,12 +266,12 @@ export class HubPort implements FeedListener {
     this.#schedule();
   }
 
-  /** Free bytes of the first half of the backlog. Negative when more than half is in use. */
+  /** The free bytes of the first half of the backlog. Negative if more than half is in use. */
   get #freeOfHalf(): number {
     return this.#backlogBytes / 2 - this.#backlog();
   }
 
-  /** The record to which what comes of a channel must be added. Undefined when it can be posted. */
+  /** The record to which news of a channel must be added. Undefined if they can be posted. */
   #missedOf(channel: string): MissedPublications | undefined {
     const missed = this.#missed.get(channel);
     if (missed !== undefined) return missed;
@@ -283,7 +282,7 @@ export class HubPort implements FeedListener {
     return begun;
   }
 
-  /** Reads what is missing from history where that is possible. Otherwise it becomes a gap. */
+  /** Reads from history what the worker misses, if that is possible. Otherwise it becomes a gap. */
   #fillIn(channel: string, missed: MissedPublications): void {
     this.#packPlain(channel, missed);
     if (missed.from === 0) this.#missed.delete(channel);
@@ -292,8 +291,8 @@ export class HubPort implements FeedListener {
   }
 
   /**
-   * Packs what an answer brings of the missing offsets. A long hole takes several answers; an answer that brings
-   * nothing means that there is no more.
+   * Packs the missing offsets that an answer covers. A long range takes several answers. An answer that covers none means that
+   * history has no more.
    */
   #fillInFrom(
     { channel, epoch, publications, gaps, code }: HistoryAnswer,

@@ -7,7 +7,7 @@ import type { HubFeed } from '../hub/hub.ts';
 export class MissedPublications {
   /** The epoch of the offsets. Empty while none is missing. */
   readonly epoch: string;
-  /** The number of missing publications without offsets. NaN when nobody knows it. */
+  /** The number of missing publications without offsets; NaN if it is unknown. */
   #plain = 0;
   #from = 0;
   #to = 0;
@@ -26,6 +26,7 @@ export class MissedPublications {
     return this.#to;
   }
 
+  /** Adds a publication. */
   add({ offset }: Pick<Publication, 'offset'>): void {
     if (offset === 0) this.#plain += 1;
     else this.addRange(offset, offset);
@@ -40,38 +41,38 @@ export class MissedPublications {
   /**
    * Adds publications without offsets.
    *
-   * @param count NaN when nobody knows how many.
+   * @param count NaN if their number is unknown.
    */
   addPlain(count: number): void {
     this.#plain += count;
   }
 
-  /** Returns the number of missing publications without offsets, which nobody can fill in, and counts from 0 again. */
+  /** Returns the number of missing publications without offsets, which history cannot fill in, and counts from 0 again. */
   takePlain(): number {
     const plain = this.#plain;
     this.#plain = 0;
     return plain;
   }
 
-  /** Drops all offsets before this one, because the worker was told of them. */
+  /** Drops all offsets before this one, because the worker was sent them or told of them. */
   dropBefore(offset: number): void {
     this.#from = offset > this.#to ? 0 : offset;
     if (this.#from === 0) this.#to = 0;
   }
 }
 
-/** A read that the worker asked for; `number` is that of its call. */
+/** A read that the worker requested; `number` is that of its call. */
 export interface RequestedRead {
   readonly number: number;
   readonly from: number;
 }
 
-/** The hub's ways to read a channel's history. */
+/** The calls of the hub that read a channel's history. */
 type HistoryReader = Pick<HubFeed, 'fillIn' | 'readHistory'>;
 
 /** Hears of the reads of a {@link WorkerReads}. */
 export interface WorkerReadsListener {
-  /** The hub has answered a read that the worker asked for. */
+  /** The hub has answered a read that the worker requested. */
   onRequested(read: RequestedRead, answer: HistoryAnswer): void;
   /** The hub has answered a read of what the worker missed. */
   onFilledIn(missed: MissedPublications, answer: HistoryAnswer): void;
@@ -81,7 +82,7 @@ export interface WorkerReadsListener {
 export class WorkerReads {
   readonly #reader: HistoryReader;
   readonly #listener: WorkerReadsListener;
-  /** Reads that the worker asked for and that have not started. */
+  /** Reads that the worker requested and that have not started. */
   readonly #requested = new Map<string, RequestedRead>();
   /** Channels with a read to start, in the order in which they must start. */
   readonly #toStart = new Set<string>();
@@ -96,6 +97,7 @@ export class WorkerReads {
     this.#budget = new PendingReads(bytes);
   }
 
+  /** Whether no read waits to be started. */
   get isEmpty(): boolean {
     return this.#toStart.size === 0;
   }
@@ -112,8 +114,8 @@ export class WorkerReads {
   }
 
   /**
-   * Starts the reads that may start now. What is missing comes before a request of the worker for the same channel,
-   * which is about newer publications too.
+   * Starts the reads that may start now. What the worker misses of a channel is read before its own request, which concerns newer
+   * publications too.
    *
    * @param freeBytes free room towards the worker; negative for none.
    */
@@ -129,7 +131,7 @@ export class WorkerReads {
     }
   }
 
-  /** Forgets a channel that the worker dropped: an answer to its read is ignored. */
+  /** Forgets a channel that the worker dropped. An answer to its read is ignored. */
   forget(channel: string): void {
     this.#requested.delete(channel);
     this.#toStart.delete(channel);
@@ -158,7 +160,7 @@ export class WorkerReads {
     this.#budget.begin();
   }
 
-  /** Returns whether somebody still waits for the read. */
+  /** Ends a read. Returns false if its channel was forgotten meanwhile. */
   #finish(
     channel: string,
     read: RequestedRead | MissedPublications,

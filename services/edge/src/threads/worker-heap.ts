@@ -9,7 +9,7 @@ import type { ResourceLimits } from 'node:worker_threads';
  */
 export const YOUNG_HALF_MIB = 16;
 
-/** V8 counts the two halves, and the space of one more for objects that are too large for them. */
+/** V8 counts the two halves, and as much as one more for objects that are too large for them. */
 const PARTS_OF_YOUNG_GENERATION = 3;
 
 /** The bound as V8 takes it when a worker thread starts. */

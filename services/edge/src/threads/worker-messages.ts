@@ -6,7 +6,7 @@ import type { FanOutDescription } from '../telemetry/debug-index.ts';
 import type { SessionList } from '../telemetry/session-list.ts';
 import type { ClientEnquiry, ClientEnquiryAnswer } from '../telemetry/watched-clients.ts';
 
-/** What a worker thread is started with. */
+/** The data that a worker thread is started with. */
 export interface WorkerStart {
   readonly config: EdgeConfig;
   /** The latest certificate of the port. Undefined for a port without TLS. */
@@ -17,7 +17,7 @@ export interface WorkerStart {
   readonly slot: number;
   /** For `ConnectionCount`. */
   readonly connectionMemory: SharedArrayBuffer;
-  /** What the verifier must know before it verifies the first token. Later updates come as messages. */
+  /** The updates that the verifier must apply before it verifies the first token. Later updates come as messages. */
   readonly identity: readonly IdentityUpdate[];
 }
 
@@ -42,7 +42,7 @@ export type FeedCall =
     }
   | { readonly kind: 'confirm-end'; readonly channel: string; readonly number: number };
 
-/** What a worker can be asked about: its metrics, its index, the sessions of a subject, or what pages of a console ask. */
+/** What the main thread can ask a worker for: its metrics, its index, the sessions of a subject, or answers for pages of a console. */
 export type Enquiry =
   | 'metrics'
   | 'index'

@@ -19,11 +19,11 @@ import type { NodeEvents } from '../telemetry/node-events.ts';
 import type { ClientEnquiry } from '../telemetry/watched-clients.ts';
 import { WorkerThread } from './worker-thread.ts';
 
-/** Time until a lost worker is replaced, in ms. It doubles each time the replacement ends at once. */
+/** The time until a lost worker is replaced, in ms. It doubles each time that the replacement ends soon ({@link STABLE_AFTER_MS}). */
 const REPLACE_AFTER_MS = 100;
 const REPLACE_AFTER_MAX_MS = 5_000;
 
-/** A worker that ran for this time, in ms, did not end at once. */
+/** A worker that ran for longer than this, in ms, did not end soon. */
 const STABLE_AFTER_MS = 10_000;
 
 /** Time between two checks for signs of life, in ms. */
@@ -45,7 +45,7 @@ export class WorkerPool implements FanOutPool {
   /** Counters of workers that have ended, so that the totals of the node never go back. */
   #endedTotals: MetricObjects = [];
   #endedReading = addReadings([]);
-  /** Aborts when the node begins to end. From then on no worker is replaced. */
+  /** Aborts when the node begins to stop or drain. From then on no worker is replaced. */
   readonly #ending = new AbortController();
   readonly #watch: NodeJS.Timeout;
   #port = 0;
@@ -193,8 +193,8 @@ function totalsOf(metrics: MetricObjects): MetricObjects {
 }
 
 /**
- * Binds the port once without sharing it, because a second server that shares a port binds silently, and only this
- * finds a port in use. Returns the port, which differs from the configured one when that is 0.
+ * Binds the port once without sharing it, to find out whether it is in use: a server that shares a port would bind silently beside
+ * another one. Returns the port, which differs from the configured one if that is 0.
  */
 async function probePort({ host, port }: EdgeConfig): Promise<number> {
   const probe = createServer();

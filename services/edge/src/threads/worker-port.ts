@@ -27,7 +27,8 @@ interface PendingRead {
 type OnEndConfirmed = (code: ErrorCode | undefined) => void;
 
 /**
- * A worker's end of the port to the hub in another thread. It gathers the calls of the feed and posts them once a turn.
+ * A worker's end of the port to the hub in another thread. It collects the calls of the feed and posts them once a turn of the
+ * event loop.
  *
  * Calls and their answers carry numbers. An answer that was on its way while the worker dropped the channel
  * and declared it again belongs to the old declaration, and is ignored.
@@ -37,15 +38,15 @@ export class WorkerPort implements Feed {
   readonly #listener: FeedListener;
   readonly #declarations = new Map<string, number>();
   /**
-   * Channels that are acknowledged, with what this thread's publications of them refer to. A call about any other channel was on
-   * its way when the worker dropped it, and is ignored.
+   * Channels that are acknowledged, with what this thread's publications of them refer to. A call for any other channel was in
+   * flight when the worker dropped the channel, and is ignored.
    */
   readonly #acknowledged = new Map<string, WireChannel>();
   /** Channels that are wanted deflated. */
   readonly #deflated = new Set<string>();
   readonly #unpacker: FeedUnpacker;
   readonly #reads = new Map<string, PendingRead>();
-  /** Requests to confirm a channel's end, by channel and number. */
+  /** Unanswered requests to confirm a channel's end, by channel and number. */
   readonly #ends = new Map<string, Map<number, OnEndConfirmed>>();
   #lastNumber = 0;
   #calls: FeedCall[] = [];
@@ -94,7 +95,7 @@ export class WorkerPort implements Feed {
     if (isWanted) this.#deflated.add(channel);
     else {
       this.#deflated.delete(channel);
-      // Nobody hears of the references that come now. The next one who does must not be told this one: it may be many behind.
+      // References that come now are ignored. So the next client that reads binary frames must not be told this one, which may be outdated.
       const wire = this.#acknowledged.get(channel);
       if (wire !== undefined) wire.reference = undefined;
     }
@@ -114,7 +115,7 @@ export class WorkerPort implements Feed {
     this.#call({ kind: 'confirm-end', channel, number });
   }
 
-  /** Makes the calls that the hub posted. */
+  /** Makes the calls of the feed that the hub posted. */
   makeCalls(buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     for (const bytes of buffers) {
       this.#unpacker.unpack(bytes);
@@ -123,7 +124,7 @@ export class WorkerPort implements Feed {
     this.#schedule();
   }
 
-  /** Ends its timer. Posts nothing any more. */
+  /** Ends its timer, and posts nothing any more. */
   close(): void {
     clearImmediate(this.#scheduled);
   }

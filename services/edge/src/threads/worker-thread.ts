@@ -11,23 +11,23 @@ import { HubPort } from './hub-port.ts';
 import { WORKER_RESOURCE_LIMITS } from './worker-heap.ts';
 import type { Enquiry, FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
-/** Time for a worker to answer a request, in ms. After it the page is answered without the worker. */
+/** The time in which a worker must answer a request, in ms. Afterwards the request is answered without the worker. */
 const ANSWER_DEADLINE_MS = 1_000;
 
-/** Time for a worker to end once it was told to, in ms. */
+/** The time in which a worker must end once it was told to stop, in ms. */
 const STOP_DEADLINE_MS = 2_000;
 
 /**
- * Time without a sign of life after which a worker is replaced, in ms. Its clients lose their connections then, so it
- * is longer than a stall that passes.
+ * The time without a sign of life after which a worker is replaced, in ms. Its clients lose their connections then, so it
+ * is longer than stalls that end by themselves.
  */
 const WORKER_SILENCE_MS = 30_000;
 
 type Answer = Extract<FromWorker, { kind: 'answer' }>;
 
 /**
- * One worker thread, as the hub's thread sees it. The worker's interest goes to the hub, and the hub's feed goes to
- * the worker. When the thread ends, its interest ends too.
+ * One worker thread, as the hub's thread sees it. It passes the worker's calls to the hub, and the hub's feed to the worker. When
+ * the thread ends, the worker is detached from the hub.
  */
 export class WorkerThread {
   /** Resolves when the worker accepts clients. Rejects when it ends before that. */
@@ -49,7 +49,7 @@ export class WorkerThread {
 
   /**
    * @param entry the program that the thread runs: `worker-main`.
-   * @param onUnknownKey hears of tokens whose key the worker does not know.
+   * @param onUnknownKey called for tokens whose key the worker does not know.
    */
   constructor(entry: URL, start: WorkerStart, hub: Hub, onUnknownKey: () => void) {
     this.#onUnknownKey = onUnknownKey;
@@ -82,17 +82,17 @@ export class WorkerThread {
     });
   }
 
-  /** Its last known metrics, for when it cannot answer any more. */
+  /** Its last known metrics, for the time when it cannot answer any more. */
   get lastMetrics(): MetricObjects {
     return this.#lastMetrics;
   }
 
-  /** What it last said of its clients, at most a second ago while it is alive. */
+  /** The last figures of its clients, at most a second old while it is alive. */
   get lastReading(): ClientReading | undefined {
     return this.#lastReading;
   }
 
-  /** Returns what it last said of its clients, and forgets it: a worker that has ended has none. */
+  /** Returns the last figures of its clients, and forgets them, because a worker that has ended has no clients. */
   takeReading(): ClientReading | undefined {
     const reading = this.#lastReading;
     this.#lastReading = undefined;
@@ -150,7 +150,7 @@ export class WorkerThread {
     return (await this.#request({ sessionsOf: subject }))?.sessions;
   }
 
-  /** What it knows for pages of a console. Undefined when it does not answer in time. */
+  /** Its answer for pages of a console. Undefined when it does not answer in time. */
   async askClients(enquiry: ClientEnquiry): Promise<ClientEnquiryAnswer | undefined> {
     return (await this.#request({ forPages: enquiry }))?.forPages;
   }

@@ -10,7 +10,7 @@ import type { HasDueSlot } from '../time/due-times.ts';
 import { reasonOfError, reasonOfPeerCode } from './close-reasons.ts';
 import type { EncodedNotice } from './loss-notices.ts';
 
-/** Hears what happens to a connection. */
+/** Owns a connection, and hears what happens to it. */
 export interface ConnectionOwner {
   /** The outbox has something to send. The owner must flush the connection at the end of the loop turn. */
   onFlushNeeded(connection: Connection): void;
@@ -18,18 +18,18 @@ export interface ConnectionOwner {
   onBlocked(connection: Connection): void;
   /** Publications that the queue had refused were queued after all. */
   onCaughtUp(publications: number): void;
-  /** The client misses publications that can no longer be had, or a notice's turn has come. The owner must send it now. */
+  /** The client has lost publications, or a notice is due. The owner must send them now, in order. */
   onLosses(connection: Connection, losses: readonly Loss[]): void;
   onMessage(connection: Connection, data: Buffer, isBinary: boolean): void;
-  /** The client sent a WebSocket ping, or a pong that answers no ping of ours. `ws` has answered it. */
+  /** The client sent a WebSocket ping, which `ws` has answered, or a pong that answers no ping of ours. */
   onControlFrame(connection: Connection): void;
-  /** The connection is being closed: the owner must not offer it anything from here on. Called once, before `onClosed`. */
+  /** The connection begins to end. The owner must offer it nothing from here on. Called once, before `onClosed`. */
   onLeaving(connection: Connection): void;
-  /** The connection is gone. Called once. */
+  /** The connection has ended. Called once. */
   onClosed(connection: Connection, reason: CloseReason): void;
 }
 
-/** What a connection is made of. It owns all parts but `time`, `writer` and `owner`. */
+/** What a connection is made of. The connection owns all parts but `time`, `writer` and `owner`. */
 export interface ConnectionParts {
   readonly session: Session;
   /** Reads all frames, but writes only its own control frames. */
@@ -50,22 +50,22 @@ export interface ConnectionParts {
 }
 
 /**
- * How often one flush refills the queue of a client that is behind, at most. The rest follows in the next round, so that
- * nobody else waits for long. With 512 slots these are 2,048 publications a round. It must be more than a round brings
- * anew, or the client would never catch up.
+ * How often one flush refills the queue of a client that is behind, at most. The rest follows in the next round, so that other
+ * clients do not wait for long. With 512 slots these are 2,048 publications a round. More than arrive during a round must fit,
+ * or the client would never catch up.
  */
 const CATCH_UP_STEPS = 4;
 
-/** Gaps that one such refill tells, at most. Each is a frame of its own. */
+/** The most gaps that one such refill sends. Each is a frame of its own. */
 const GAPS_A_STEP = 32;
 
 /** A socket that takes no byte for this long is stalled, not slow: TCP resends packets sooner. */
 const STALLED_BEATS = 3 * BEATS_PER_SECOND;
 
 /**
- * How long a client may take for its replay while others wait for memory, however slowly it reads. One that trickles would
- * otherwise keep them waiting until they do without: they wait for 10 s (`MAX_DELAY_SECONDS`), so it must be less. A client
- * that is closed for it continues from what it has had.
+ * How long a client may take for its replay while others wait for memory, although it reads slowly all the time. The others
+ * give up after 10 s (`MAX_DELAY_SECONDS`), so it must be less. A client that is closed for it resumes after the last
+ * publication that it received.
  */
 const PROMISE_BEATS = 8 * BEATS_PER_SECOND;
 
@@ -74,19 +74,19 @@ const BLOCKED_LOOK_BEATS = BEATS_PER_SECOND;
 
 const restoredIn = oncePerFormat((format) => format.encodeControl({ type: 'restored' }));
 
-/** The beat of a socket that is not blocked. */
+/** In place of a beat: the socket is not blocked. */
 const UNBLOCKED = -1;
 
-/** Frames that are read and dropped of a client that is being closed: some ms of work, and more than a round trip brings. */
+/** The most frames of a closing client that are read and dropped: some ms of work, and more than arrive in a round trip. */
 const DISCARDED_FRAMES = 10_000;
 
 /**
- * The transport of one client: its outbox, how that is flushed to the socket, and how the connection ends. What the client
- * may do is its {@link Session}.
+ * The transport of one client: its outbox, how the outbox is flushed to the socket, and how the connection ends. Its
+ * {@link Session} says what the client may do.
  */
 export class Connection implements Subscriber, HasDueSlot {
-  // V8 lays fields out in this order. Those of a flush come first, because among thousands of clients each cache line
-  // costs a miss.
+  // V8 lays out fields in this order. The fields that a flush needs come first and share cache lines, because among thousands of
+  // clients each line is a cache miss.
   readonly outbox: Outbox;
   readonly #webSocket: WebSocket;
   readonly #socket: ByteSink;
@@ -95,9 +95,9 @@ export class Connection implements Subscriber, HasDueSlot {
   readonly #window: SendWindow | undefined;
   #isFlushing = false;
   #wasBlocked = false;
-  /** Whether writing continues only after the client answered a ping of the window. */
+  /** Whether the client must answer a ping of the window before writing continues. */
   #waitsForAnswer = false;
-  /** The node's state to tell, and the one that was told last: the `degraded` notice, or undefined for restored. */
+  /** The node's state that must be sent, and the one that was sent last: the `degraded` notice, or undefined for restored. */
   #pendingState: Uint8Array | undefined;
   #lastSentState: Uint8Array | undefined;
   #state: 'open' | 'finishing' | 'closing' = 'open';
@@ -127,7 +127,7 @@ export class Connection implements Subscriber, HasDueSlot {
     this.#window = parts.isWindowed ? new SendWindow(parts.webSocket) : undefined;
     this.#owner = parts.owner;
     this.#time = parts.time;
-    // All closures are made here and share one context. A second one would cost 40 bytes a connection.
+    // All closures are made here, so that they share one context. A second context would cost 40 bytes a connection.
     this.#onUnblocked = (error) => this.#resume(error);
     parts.webSocket
       .on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary))
@@ -157,15 +157,15 @@ export class Connection implements Subscriber, HasDueSlot {
     return this.#state === 'closing';
   }
 
-  /** For how long its socket has taken no byte, in ms of attended time; 0 while it does. */
+  /** For how long its socket has taken no byte, in ms of attended time; 0 if it takes bytes. */
   get stalledMs(): number {
     if (this.#blockedSince === UNBLOCKED) return 0;
     return (this.#time.beat - this.#blockedSince) * BEAT_MS;
   }
 
   /**
-   * Whether the client has kept replay memory for too long: it read nothing for {@link STALLED_BEATS}, or not everything for
-   * {@link PROMISE_BEATS}. Only a client whose socket is blocked is to blame.
+   * Whether the client has occupied replay memory for too long: it read nothing for {@link STALLED_BEATS}, or did not read all
+   * for {@link PROMISE_BEATS}. False while its socket is not blocked, because then the node is what is slow.
    */
   get blocksReplayMemory(): boolean {
     if (this.#blockedSince === UNBLOCKED || !this.outbox.owesReplay) return false;
@@ -184,11 +184,12 @@ export class Connection implements Subscriber, HasDueSlot {
     return Math.max(beat + 1, Math.min(sessionDueAt, blockedDueAt));
   }
 
+  /** Queues a control message, in the client's format. Closes the client as `slow` if there is no room for it. */
   send(message: ServerMessage): void {
     this.sendEncoded(this.format.encodeControl(message));
   }
 
-  /** Queues the payload of a control frame, in the client's format. Connections may share it. */
+  /** Like {@link send}, for the payload of a control frame in the client's format. Connections may share it. */
   sendEncoded(frame: Uint8Array): void {
     if (this.#state === 'closing') return;
     const verdict = this.outbox.offerControl(frame);
@@ -204,27 +205,27 @@ export class Connection implements Subscriber, HasDueSlot {
   }
 
   /**
-   * Sends it at once, because everything before it was delivered. If there is no room, it is sent as soon as there is; the
-   * client is not closed for that.
+   * Sends a notice at once, because everything before it was sent. If there is no room, the notice is sent as soon as there is;
+   * the client is not closed for that.
    */
   sendNow(notice: EncodedNotice): void {
     if (this.#state === 'closing') return;
     this.#applyVerdict(this.outbox.offerNotice(notice));
   }
 
-  /** Schedules a replay after everything that waits. Must not be called within a flush. */
+  /** Schedules a replay after everything that waits, and holds its excerpt. Must not be called within a flush. */
   scheduleReplay(replay: Replay): void {
     if (this.#state !== 'open') return;
     if (!this.outbox.owesReplay) this.#promisedSince = this.#time.beat;
     this.outbox.replay(replay);
-    // A replay that fits into the queue at once occupies no replay memory.
+    // If the replay fits into the queue at once, it occupies no replay memory.
     this.#catchUp();
     if (!this.outbox.blocked) this.#owner.onFlushNeeded(this);
   }
 
   /**
-   * Sends the node's state, unless the client was told that state last. If there is no room, the state that holds once there
-   * is will be sent. So `restored` never comes without `degraded`, nor `degraded` twice.
+   * Sends the node's state, unless the client was told that state last. If there is no room, it is sent later: the state that
+   * holds by then. So `restored` never comes without `degraded`, nor the same `degraded` twice.
    *
    * @param degraded the `degraded` notice, which connections share; undefined while the node is not degraded.
    */
@@ -342,12 +343,12 @@ export class Connection implements Subscriber, HasDueSlot {
   }
 
   #resume(error: Error | null | undefined): void {
-    // The socket is broken. `ws` is told a moment later, and looks open until then.
+    // The socket is broken, although `ws` looks open until it hears of that.
     if (error) return;
     this.#waitsForAnswer = this.#window?.isShut === true;
     if (this.#waitsForAnswer) return;
     this.outbox.blocked = false;
-    // Over TLS a second write in one turn is blocked by the first, and nothing of that comes from the client.
+    // Over TLS the first write of a turn blocks the second one, so the end of that is no sign of life of the client.
     const isByTls = this.#socket.encrypted === true && this.#blockedSince === this.#time.beat;
     if (!isByTls) this.session.liveness.recordLife();
     this.#blockedSince = UNBLOCKED;
@@ -413,7 +414,7 @@ export class Connection implements Subscriber, HasDueSlot {
   }
 }
 
-/** Whether two notices say the same. That of a client with channels that are cut off is encoded for it alone, each time. */
+/** Whether two notices say the same. Bytes are compared, because a notice that names channels is encoded anew for each client. */
 function areSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
   return (
     one === other || (one !== undefined && other !== undefined && Buffer.compare(one, other) === 0)

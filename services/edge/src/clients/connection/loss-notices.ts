@@ -3,10 +3,10 @@ import type { Gap } from '@tradewind/protocol';
 import type { GapNotice, ResyncNotice } from '../../feed.ts';
 import { oncePerFormat, type WireFormat } from '../../outbound/wire-format.ts';
 
-/** A notice with the payload that tells it. */
+/** A notice with the payload of the control frame that tells it. */
 export type EncodedNotice = Notice & { readonly frame: Uint8Array };
 
-/** The notice of a gap on the feed, encoded once for each format that asks for it. */
+/** Returns the notice of a gap of the feed in a format. It is encoded once for each format. */
 export function gapNotice(gap: GapNotice): (format: WireFormat) => EncodedNotice {
   const { channel, lost, from, to } = gap;
   const missing = missingPublications(lost, from, to);
@@ -15,7 +15,7 @@ export function gapNotice(gap: GapNotice): (format: WireFormat) => EncodedNotice
   });
 }
 
-/** Two gaps of one channel and epoch as one, for those who are sent nothing between them; the reason is that of the second. */
+/** Joins two gaps of one channel and epoch, for clients that are sent nothing between them. The reason of the second one stays. */
 export function joinGaps(one: GapNotice | undefined, next: GapNotice): GapNotice {
   if (one === undefined) return next;
   const { channel, reason, epoch = one.epoch, to = one.to } = next;
@@ -30,10 +30,10 @@ export function joinGaps(one: GapNotice | undefined, next: GapNotice): GapNotice
 }
 
 /**
- * The notice of a new epoch, encoded once for each format that asks for it.
+ * Returns the notice of a new epoch in a format. It is encoded once for each format.
  *
- * @param endedEpoch empty if the channel had no offsets. An epoch that then begins at offset 0 is its first one here, and
- *   all of it follows.
+ * @param endedEpoch empty if the channel had no offsets. If the new epoch then begins at offset 0, it is the channel's first
+ *   one, and clients get all of it.
  */
 export function resyncNotice(
   resync: ResyncNotice,
@@ -48,7 +48,7 @@ export function resyncNotice(
   });
 }
 
-/** The `gap` that tells a client of its loss: with the offsets if they have any, and with the count if it is known. */
+/** The `gap` that tells a client of its loss: with the range of offsets if there are any, and with the count if it is known. */
 export function gapOf({ channel, missing, reason }: Loss, epoch: string | undefined): Gap {
   const range =
     missing.kind === 'range' && epoch ? { epoch, from: missing.from, to: missing.to } : {};

@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts';
 export class RevokedSessions {
   readonly #connections: Iterable<Connection>;
   readonly #onRevoked: (session: Session) => void;
-  /** Whether connections are looked through, and whether that must be done once more. */
+  /** Whether a pass over the connections is under way, and whether another one must follow. */
   #looking: 'no' | 'yes' | 'again' = 'no';
 
   /**
@@ -20,8 +20,8 @@ export class RevokedSessions {
   }
 
   /**
-   * Closes the connections whose tokens are revoked, and drops what waits for them. Some are looked at in a turn; a call that
-   * comes meanwhile makes it look at all of them again.
+   * Closes the connections whose tokens are revoked, and drops what waits for them. A pass takes several turns of the event loop.
+   * A call during a pass makes another pass follow.
    */
   async end(isRevoked: (identity: Identity) => boolean): Promise<void> {
     if (this.#looking !== 'no') {
@@ -32,7 +32,7 @@ export class RevokedSessions {
       this.#looking = 'yes';
       await inTurns(this.#connections, (connection) => {
         const current = connection.session.identity?.current;
-        // Someone who is sent away while the node drains still gets what waits, for as long as the drain takes.
+        // A client that is sent away by a drain (`finishing`) is still sent what waits, so it must be closed too.
         if (current === undefined || connection.isClosing || !isRevoked(current)) return;
         this.#onRevoked(connection.session);
         connection.close('unauthorized');

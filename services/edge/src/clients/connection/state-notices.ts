@@ -2,13 +2,13 @@ import { oncePerFormat } from '../../outbound/wire-format.ts';
 import type { Connection } from './connection.ts';
 
 /**
- * Tells all clients of a worker whether the node is cut off from Redis, some in a turn. A client is told the state that
- * holds when its turn comes, and only if it was told another one before. So it never hears of an older state after a newer
- * one, and exactly those who were told `degraded` are told `restored`.
+ * Tells all clients of a worker whether the node is cut off from Redis, over several turns of the event loop. A client is told
+ * the state that holds when its turn comes, and only if it was told another one before. So no client hears of an older state
+ * after a newer one, and exactly the clients that were told `degraded` are told `restored`.
  */
 export class StateNotices {
   readonly #connections: ReadonlySet<Connection>;
-  /** The notice for a client: undefined while nothing of it is cut off. */
+  /** Returns the notice for a client, or undefined if none of its channels is cut off. Undefined while the node is not degraded. */
   #degraded: ((connection: Connection) => Uint8Array | undefined) | undefined;
   /** The clients whose turn has not come yet. */
   #untold: Iterator<Connection> | undefined;
@@ -26,8 +26,8 @@ export class StateNotices {
   }
 
   /**
-   * Sets the state: only these channels are cut off. Each client is told which of its own they are, and nothing if there are none.
-   * Call {@link sendSome} to tell it.
+   * Sets the state: only these channels are cut off. Each client is told which of its own channels are among them, and nothing if
+   * none is. Call {@link sendSome} to tell it. `since` is in ms since the Unix epoch.
    *
    * @param channelsOf the channels that a client holds when its turn comes.
    */
@@ -59,8 +59,8 @@ export class StateNotices {
   /**
    * Tells the clients whose turn has not come yet.
    *
-   * @param until ms on the monotonic clock, after which nobody else is told.
-   * @returns whether someone is left.
+   * @param until ms on the monotonic clock, after which no further client is told.
+   * @returns whether clients are left.
    */
   sendSome(until: number): boolean {
     while (this.#untold !== undefined) {

@@ -3,8 +3,8 @@ import type { Connection } from '../connection/connection.ts';
 import type { MembershipListener, ReadableIndex } from './membership.ts';
 
 /**
- * Tells the hub of which channels of this worker a client reads all in binary frames. Who has the latest of each interval does
- * not count: it is sent too little to pay for the compression of every publication.
+ * Tells the hub which channels have a client of this worker that reads all of them in binary frames. A client that has the latest
+ * in each interval does not count: it is sent too little to pay for deflating every publication.
  */
 export class BinaryInterest implements MembershipListener {
   readonly #feed: Pick<Feed, 'wantDeflated'>;

@@ -8,10 +8,10 @@ import { PhasedWindows } from './phased-windows.ts';
 import { ReferenceWorth } from './reference-worth.ts';
 import type { SharedWindows } from './shared-windows.ts';
 
-/** What `"skipped":n,` takes in a publication at most, in bytes. */
+/** The most bytes that `"skipped":n,` takes in a publication. */
 const MOST_SKIPPED_BYTES = 28;
 
-/** Puts what is due into the queues of clients. */
+/** Puts what is due into the queues of clients; {@link Conflation} decides what and when. */
 export interface ConflationOutput {
   /**
    * Delivers a publication to clients of one format, all of which have room for it.
@@ -25,7 +25,7 @@ export interface ConflationOutput {
     skipped: number,
     isRaw: boolean,
   ): void;
-  /** The reference that clients with all of a channel were told last. Undefined too if this client is told none of the channel. */
+  /** The reference that clients with all of a channel were told last. Undefined if there is none, or if this client is told none. */
   referenceFor(connection: Connection, channel: string): WireReference | undefined;
   /** Tells a client a reference, which may end the connection. */
   tellReference(connection: Connection, reference: WireReference): void;
@@ -38,14 +38,14 @@ export interface ConflationOutput {
 /** One client's subscription to the latest of a channel. */
 interface Member {
   readonly connection: Connection;
-  /** How many publications its channel had had when it was sent the last one of them, or when it joined. */
+  /** How many publications its channel had had by the last one that it was sent, or when it joined. */
   seen: number;
-  /** The `seq` of what it was sent last; 0 before the first. */
+  /** The `seq` of the publication that it was sent last; 0 before the first. */
   sequence: number;
-  /** The reference of the channel that it was told last. Undefined too once it was sent something raw, because there is another. */
+  /** The reference of the channel that it was told last. Undefined before the first, and once a newer reference made it read raw. */
   reference: WireReference | undefined;
   readonly worth: ReferenceWorth;
-  /** A gap behind a publication that it had no room for; it is told when it has had a newer one, or that one. */
+  /** A gap behind a publication that found no room in its queue. It is told once that publication, or a newer one, was queued. */
   owed: OwedGap | undefined;
 }
 
@@ -55,31 +55,31 @@ interface OwedGap {
   readonly published: number;
 }
 
-/** All who have the latest of one channel in the same windows: in one interval, and in one phase of it. */
+/** The members that have the latest of one channel in the same windows: those of one interval and one phase. */
 interface ConflatedAudience {
   readonly channel: ConflatedChannel;
   readonly windows: SharedWindows<ConflatedAudience>;
   readonly members: Map<Connection, Member>;
-  /** Those who joined since the present window began. They are sent the next publication at once, as the others were. */
+  /** The members that joined since the present window began. They are sent the next publication at once, as the others were. */
   readonly fresh: Set<Member>;
-  /** Those who are owed a gap. */
+  /** The members that are owed a gap. */
   readonly owing: Set<Member>;
-  /** Gaps that are told when the window ends: before the newest publication, and behind it. */
+  /** Gaps that are told when the window ends: one before the newest publication, and one behind it. */
   earlierGap: GapNotice | undefined;
   laterGap: GapNotice | undefined;
 }
 
-/** A channel that somebody has the latest of. */
+/** A channel of which at least one client has the latest. */
 interface ConflatedChannel {
   readonly name: string;
   readonly audiences: Map<SharedWindows<ConflatedAudience>, ConflatedAudience>;
-  /** How many publications it has had since somebody wanted the latest. */
+  /** How many publications it has had since the first client wanted the latest. */
   published: number;
-  /** Kept while somebody may have to be sent it. Undefined once something was told behind it that ends it. */
+  /** The newest publication, kept while a member may have to be sent it. Undefined once the channel was refused or began a new epoch. */
   newest: Publication | undefined;
 }
 
-/** Members who are sent the same bytes. */
+/** Members that are sent the same bytes. */
 interface Batch extends Audience<Connection> {
   readonly skipped: number;
   readonly isRaw: boolean;
@@ -89,19 +89,19 @@ interface Batch extends Audience<Connection> {
 }
 
 /**
- * Who wants the latest of a channel in each interval is sent at most one publication in each window of that length. If none
- * was held back when the window began, the first one that comes is sent at once. What comes behind it in the window is held back,
- * and the newest of that is sent when the window ends. So a value waits for no longer than an interval, nothing is sent while
- * nothing comes, and the cost depends on the interval and not on the number of publications.
+ * Sends the latest of channels to the clients that want only that: at most one publication in each window, which is as long as
+ * their interval. The first publication after an idle window is sent at once. Those that follow within a window are held back, and
+ * the newest of them is sent when the window ends. So a value waits for one interval at most, an idle channel causes no
+ * work, and the cost depends on the interval and not on the number of publications.
  *
- * A client that does not take what it was sent last is sent nothing more of the channel. When it does, the next window brings
- * it the newest. So its queue holds one or two publications of the channel, and neither overflows nor grows old.
+ * A client is sent nothing more of the channel until its socket has taken the publication before. Then the next window brings
+ * it the newest one. So its queue holds one or two publications of the channel, and neither overflows nor grows old.
  */
 export class Conflation {
   readonly #output: ConflationOutput;
   readonly #channels = new Map<string, ConflatedChannel>();
   readonly #windows: PhasedWindows<ConflatedAudience>;
-  /** Subscriptions to the latest of a channel. Nobody else writes it. */
+  /** The number of subscriptions to the latest of a channel. For others it is read-only. */
   subscriptions = 0;
 
   constructor(membership: Membership, output: ConflationOutput) {
@@ -116,13 +116,13 @@ export class Conflation {
     });
   }
 
-  /** Whether a client that has the latest of a channel was told this reference last. True if it does not have the latest. */
+  /** Whether this is the last reference that a client was told which has the latest of a channel. True if it has not the latest. */
   wasTold(connection: Connection, channel: string, reference: WireReference | undefined): boolean {
     const member = this.#audienceOf(connection, channel)?.members.get(connection);
     return member === undefined || member.reference === reference;
   }
 
-  /** The offset of the publication of a channel that is held back for a client; undefined if none is, or it has no offset. */
+  /** The offset of the publication of a channel that is held back for a client; undefined if there is none, or if it has no offset. */
   heldBackOf(connection: Connection, channel: string): number | undefined {
     const audience = this.#audienceOf(connection, channel);
     const member = audience?.members.get(connection);
@@ -131,7 +131,7 @@ export class Conflation {
     return audience.channel.newest?.offset || undefined;
   }
 
-  /** Takes a publication that has just been delivered to those who want all. Without {@link subscriptions} it does nothing. */
+  /** Sends or holds back a publication that was just delivered to the clients that have all of its channel. */
   addPublication(publication: Publication): void {
     const channel = this.#channels.get(publication.channel);
     if (channel === undefined) return;
@@ -151,7 +151,7 @@ export class Conflation {
     }
   }
 
-  /** Takes a gap, and tells it in its place: at once, or when the window ends. */
+  /** Tells a gap in its place among the publications: at once, or when the window ends. */
   addGap(notice: GapNotice): void {
     for (const audience of this.#audiencesOf(notice.channel)) {
       audience.laterGap = joinGaps(audience.laterGap, notice);
@@ -159,7 +159,7 @@ export class Conflation {
     }
   }
 
-  /** Sends at once what is held back of a channel, because something follows that must not come before it. */
+  /** Sends at once what is held back of a channel, because a refusal or a new epoch follows. */
   sendHeldBack(name: string): void {
     for (const audience of this.#audiencesOf(name)) {
       if (this.#serve(audience, fits)) audience.windows.add(audience);
@@ -174,7 +174,10 @@ export class Conflation {
     this.#windows.stop();
   }
 
-  /** @param reference which it was told before, unless it is known. */
+  /**
+   * @param reference the one that a new member was told before; ignored if `known` is given.
+   * @param known a member that moves here from other windows.
+   */
   #join(
     connection: Connection,
     name: string,
@@ -196,7 +199,7 @@ export class Conflation {
       };
       channel.audiences.set(windows, audience);
     }
-    // The gaps that wait were before it.
+    // The gaps that wait happened before the member joined.
     this.#flushGaps(audience);
     const member = known ?? {
       ...{ connection, seen: channel.published, sequence: 0 },
@@ -224,7 +227,7 @@ export class Conflation {
     if (everyMs === undefined && reference !== undefined && member?.reference !== reference) {
       this.#output.tellReference(connection, reference);
     }
-    // The channel is kept while its member moves: it counts what the member has seen.
+    // The member joins before it leaves, so that the channel is kept, with the count of what the member has seen.
     if (everyMs !== undefined && connection.isOpen) {
       this.#join(connection, name, everyMs, reference, member);
     }
@@ -250,12 +253,12 @@ export class Conflation {
     if (channel.audiences.size === 0) this.#channels.delete(channel.name);
   }
 
-  /** Sends what is due, and then holds back what comes until the window ends. */
+  /** Sends what is due, and begins a window if anything was. */
   #beginWindow(audience: ConflatedAudience): void {
     if (this.#serve(audience)) audience.windows.add(audience);
   }
 
-  /** Sends what was held back. Returns whether what comes now must be held back again. */
+  /** Sends what was held back. Returns whether another window must follow. */
   #endWindow(audience: ConflatedAudience): boolean {
     const wasActive = this.#serve(audience);
     const { channel } = audience;
@@ -265,7 +268,7 @@ export class Conflation {
     return false;
   }
 
-  /** Returns whether somebody was sent something, or is still owed it. */
+  /** Sends what is due to all members. Returns whether anything was due. */
   #serve(audience: ConflatedAudience, mayTake = isFree): boolean {
     const { earlierGap, laterGap, members, fresh, owing, channel } = audience;
     audience.earlierGap = undefined;
@@ -283,7 +286,7 @@ export class Conflation {
     return wasDue || earlierGap !== undefined || laterGap !== undefined;
   }
 
-  /** Tells a gap behind the newest publication to all who have had that. It is owed to the others. */
+  /** Tells a gap behind the newest publication to the members that were sent that. The others are owed it. */
   #tellBehind(audience: ConflatedAudience, notice: GapNotice): void {
     const { published } = audience.channel;
     const told: Connection[] = [];
@@ -301,7 +304,7 @@ export class Conflation {
     if (told.length > 0) this.#output.tellGap(notice, told);
   }
 
-  /** Tells the gaps that wait for the window to all who are here, or owes it to them, so that whoever comes is told none of it. */
+  /** Tells the gaps that wait for the window to the present members, or records them as owed, so that a new member is told none. */
   #flushGaps(audience: ConflatedAudience): void {
     const { earlierGap, laterGap, members, owing, channel } = audience;
     audience.earlierGap = undefined;
@@ -323,8 +326,7 @@ export class Conflation {
   }
 
   /**
-   * Sends the newest publication to those of these members who have not had it and may take it. Returns whether any of them had
-   * not had it.
+   * Sends the newest publication to those of these members that are due it and may take it. Returns whether it was due to any.
    */
   #offer(audience: ConflatedAudience, members: Iterable<Member>, mayTake = isFree): boolean {
     const { newest, published } = audience.channel;
@@ -345,7 +347,7 @@ export class Conflation {
       if (!connection.isOpen) continue;
       const skipped = published - member.seen - 1;
       const isRaw = reference !== undefined && member.reference !== reference;
-      // It reads nothing against the one before any more, which may be large.
+      // The member needs its old reference no more, which may be large.
       if (isRaw) member.reference = undefined;
       if (batch?.skipped !== skipped || group !== connection.group || batch.isRaw !== isRaw) {
         group = connection.group;
@@ -374,7 +376,7 @@ export class Conflation {
     this.#output.tellReference(connection, reference);
   }
 
-  /** The audiences of a channel, apart from what changes while they are served. */
+  /** The audiences of a channel, as a copy, because they change while they are served. */
   #audiencesOf(channel: string): ConflatedAudience[] {
     return [...(this.#channels.get(channel)?.audiences.values() ?? [])];
   }
@@ -402,7 +404,7 @@ function fits({ connection: { outbox } }: Member, { body }: Publication): boolea
   return outbox.hasRoomFor(body.length + MOST_SKIPPED_BYTES);
 }
 
-/** Whether it would be, and what the member was sent last is gone or will be gone when the sockets are written to next. */
+/** Whether a publication would be queued, and the one before it was written or will be with the next flush. */
 function isFree(member: Member, newest: Publication): boolean {
   const { outbox } = member.connection;
   return fits(member, newest) && !(outbox.blocked && outbox.mayHold(member.sequence));

@@ -3,12 +3,12 @@ import { type ErrorCode, LATEST_INTERVALS_MS } from '@tradewind/protocol';
 import type { Connection } from '../connection/connection.ts';
 
 /**
- * Why a client no longer receives a channel: it asked for that, its connection ended, or a code, which the
- * client is told.
+ * Why a client no longer receives a channel: it unsubscribed, its connection ended, or the code that the client is
+ * told.
  */
 export type LeaveReason = 'unsubscribed' | 'disconnected' | ErrorCode;
 
-/** Hears of each change right after it was made. A listener must not change the membership itself. */
+/** Hears of each change right after it was made. A listener must not change the membership. */
 export interface MembershipListener {
   /** @param everyMs how often the client has the latest publication; undefined if it has all of them. */
   onJoined?(connection: Connection, channel: string, everyMs: number | undefined): void;
@@ -17,7 +17,7 @@ export interface MembershipListener {
   onLeft?(connection: Connection, channel: string, reason: LeaveReason): void;
 }
 
-/** The index as all others see it. */
+/** The index for all readers: only {@link Membership} writes to it. */
 export type ReadableIndex = Pick<
   SubscriptionIndex<Connection>,
   | 'channels'
@@ -33,16 +33,16 @@ export type ReadableIndex = Pick<
 >;
 
 /**
- * Who receives which channel on one worker, and whether all of it or the latest in each interval: the only writer of its
- * {@link SubscriptionIndex}. There the groups of the formats come first. Who has the latest in an interval is in that interval's
- * group behind them, whatever the format, so a publication's way to those who want all passes by nobody else. All of these groups come once
- * more for those who read raw.
+ * Who receives which channel on one worker, and whether all of it or the latest in each interval: the only writer of the worker's
+ * {@link SubscriptionIndex}. The first groups of the index are the formats. A group for each interval follows, of clients of any
+ * format that have the latest in it, so a delivery to those who want all visits nobody else. All these groups exist a second time
+ * for clients that read raw.
  */
 export class Membership {
   readonly #index = new SubscriptionIndex<Connection>();
   readonly #listeners: MembershipListener[] = [];
   readonly #formats: number;
-  /** The number of groups of those who may be sent references. */
+  /** The number of groups of clients that may be told references. */
   readonly #groups: number;
 
   /** @param formats how many formats clients may speak. */
@@ -51,6 +51,7 @@ export class Membership {
     this.#groups = formats + LATEST_INTERVALS_MS.length;
   }
 
+  /** The index, not a copy. */
   get index(): ReadableIndex {
     return this.#index;
   }
@@ -61,7 +62,7 @@ export class Membership {
   }
 
   /**
-   * Adds a subscription. The client must not hold the channel yet, and is answered by the caller in the same step.
+   * Adds a subscription. The client must not hold the channel yet, and the caller must answer it in the same step.
    *
    * @param everyMs how often the client has the latest publication; undefined if it has all of them.
    * @param isRaw whether the client is sent no references of the channel; it stays so while it holds the channel.
@@ -80,7 +81,7 @@ export class Membership {
     for (const listener of this.#listeners) listener.onChanged?.(connection, channel, everyMs);
   }
 
-  /** The group of those who have all of a channel and are sent no references, by the group of their format. */
+  /** The group of the clients of a format that have all of a channel and are told no references. */
   rawGroup(group: number): number {
     return this.#groups + group;
   }
@@ -91,7 +92,7 @@ export class Membership {
     return group !== undefined && group < this.#groups;
   }
 
-  /** From now on the client is sent no references of a channel that it holds. */
+  /** Makes a client read a channel raw, if it holds it: it is told no references of the channel any more. */
   readRaw(connection: Connection, channel: string): void {
     if (!this.readsReferences(connection, channel)) return;
     const group = this.#groupOf(connection, this.everyMsOf(connection, channel), true);

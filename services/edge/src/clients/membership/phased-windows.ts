@@ -1,22 +1,22 @@
 import { SharedWindows } from './shared-windows.ts';
 
 /**
- * The windows of different clients begin apart, in this many phases and by this many ms: one after the other within the shortest
- * interval, and each a round of flushes after the one before (the default of `EDGE_FLUSH_MS`).
+ * The number of phases in which windows begin, and the time from one phase to the next in ms: all phases begin within the
+ * shortest interval, and each one round of flushes after the one before (the default of `EDGE_FLUSH_MS`).
  */
 const PHASES = 5;
 const PHASE_MS = 20;
 
-/** This many clients whose queues lie side by side share a phase. So a node with few clients has one timer for each interval. */
+/** How many clients whose queues lie side by side share a phase. So a node with few clients has one timer for each interval. */
 const CLIENTS_TOGETHER = 64;
 
 /**
- * The windows of each interval. Not all clients have the same: if a thousand were written to at one moment, everyone else would
- * wait for that. A client has one phase for all its channels and intervals, so what they bring at one moment still
- * leaves in one write.
+ * The windows of each interval, in several phases: if a thousand clients were written to at one moment, all others would wait
+ * for that. A client has one phase for all its channels and intervals, so what they bring at one moment still leaves in one
+ * write.
  */
 export class PhasedWindows<T> {
-  /** By their interval, and then by their phase. */
+  /** By their interval in ms, and then by their phase. */
   readonly #windows: ReadonlyMap<number, readonly SharedWindows<T>[]>;
 
   /**

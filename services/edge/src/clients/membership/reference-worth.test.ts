@@ -190,7 +190,7 @@ describe('a client that has the latest', () => {
     expect(client.reader.references).toBe(1);
   });
 
-  it('gets nothing more once a reference has found no room in its queue, and leaves nothing to whoever comes next', () => {
+  it('gets nothing more once a reference has found no room in its queue, and leaves nothing to the next client', () => {
     using node = new Node();
     const client = node.latest();
     node.all.request({ type: 'subscribe', channels: ['b'] });

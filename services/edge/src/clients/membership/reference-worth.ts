@@ -1,15 +1,16 @@
 import type { Publication, WireReference } from '@tradewind/fanout';
 
 /**
- * When a client that has the latest of a channel is told its reference. A busy channel may have another one several times in an
- * interval, and telling one takes as many bytes as it saves in some publications. So the client is sent payloads raw until one
- * more of them would have cost it more than the reference takes: where payloads are large, about twice the bytes of the better
- * choice at worst. A raw payload counts by its text frame, which is longer than the binary one by some 100 bytes.
+ * Decides when a client that has the latest of a channel is told the channel's reference. A busy channel may change its reference
+ * several times in an interval, and a reference takes as many bytes as it saves in several publications. So the client is sent
+ * raw payloads until those have wasted as many bytes as the reference takes. If payloads are large, the client gets at most about
+ * twice the bytes of the better choice. A raw payload counts by its text frame, which is some 100 bytes longer than the binary
+ * one.
  */
 export class ReferenceWorth {
   /** The `id` of the reference that bytes are counted for; 0 before the first. */
   #id = 0;
-  /** Bytes that the client was sent because it was not told it. */
+  /** The bytes that raw payloads took beyond deflated ones, since that reference came. */
   #wasted = 0;
 
   /**

@@ -1,7 +1,7 @@
 /**
- * Divides time into windows of one length for all who take part, with one timer. While nobody takes part there is no timer.
- * The windows begin at multiples of their length on the monotonic clock, or later by a constant. So those of a longer length begin
- * together with some of a shorter one: what a client is sent of many channels at one moment leaves in one write.
+ * Divides time into windows of one length for all parties, with one timer. Without a party there is no timer. The windows begin
+ * at multiples of their length on the monotonic clock, plus the phase. So longer windows begin together with some of the shorter
+ * ones, and what a client is sent of many channels at one moment leaves in one write.
  */
 export class SharedWindows<T> {
   readonly #lengthMs: number;
@@ -14,7 +14,7 @@ export class SharedWindows<T> {
 
   /**
    * @param lengthMs of a window.
-   * @param phaseMs how much later than at multiples of its length a window begins.
+   * @param phaseMs how long after a multiple of its length a window begins.
    * @param serve called for each party when a window ends. Returns whether the party takes part in the next one. It may remove
    *   parties and add none.
    */
@@ -24,11 +24,12 @@ export class SharedWindows<T> {
     this.#serve = serve;
   }
 
+  /** Whether a party takes part in the present window. */
   has(one: T): boolean {
     return this.#parties.has(one);
   }
 
-  /** Takes part from now on: it is served when the present window ends. */
+  /** Adds a party, which is served when the present window ends. */
   add(one: T): void {
     this.#parties.add(one);
     if (this.#timer !== undefined) return;
@@ -38,12 +39,13 @@ export class SharedWindows<T> {
     this.#arm(now);
   }
 
+  /** Removes a party. Does nothing if it takes no part. */
   remove(one: T): void {
     this.#parties.delete(one);
     if (this.#parties.size === 0) this.stop();
   }
 
-  /** Ends the timer. */
+  /** Removes all parties and ends the timer. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

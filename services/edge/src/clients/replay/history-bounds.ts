@@ -2,8 +2,8 @@
 const MAX_CHANNELS = 1_024;
 
 /**
- * How long a history counts as too long, in ms. It becomes shorter without beginning later only if a publication is
- * deleted.
+ * How long a history counts as too long, in ms. Only if a publication is deleted does it become shorter without beginning
+ * later.
  */
 const TOO_LONG_FOR_MS = 60_000;
 
@@ -24,8 +24,8 @@ interface Known extends HistoryBound {
 const NOTHING: HistoryBound = { trimmedBefore: 0, tooLongBefore: 0 };
 
 /**
- * Remembers what reads have shown of channels' histories, so that Redis is not asked for the same in vain. It stays true:
- * within an epoch a history only begins later, and from one offset on it only grows. It outlasts the interest in a
+ * Remembers what reads have shown of channels' histories, so that the same read is not repeated in vain. It stays true, because
+ * within an epoch a history only begins later, and from one offset on it only grows. It is kept when the last client leaves the
  * channel. Otherwise a client that leaves and comes back would cause the same read each time.
  */
 export class HistoryBounds {
@@ -37,6 +37,7 @@ export class HistoryBounds {
     this.#now = now;
   }
 
+  /** What is known of a channel's history in this epoch. */
   of(channel: string, epoch: string): HistoryBound {
     const known = this.#known.get(channel);
     if (known?.epoch !== epoch) return NOTHING;
@@ -45,6 +46,7 @@ export class HistoryBounds {
     return { trimmedBefore, tooLongBefore: isOver ? 0 : tooLongBefore };
   }
 
+  /** Records that offsets before this one have left the history. */
   recordTrimmed(channel: string, epoch: string, before: number): void {
     const known = this.of(channel, epoch);
     this.#record(channel, epoch, {
@@ -53,6 +55,7 @@ export class HistoryBounds {
     });
   }
 
+  /** Records that a replay that begins before this offset is too large. */
   recordTooLong(channel: string, epoch: string, before: number): void {
     const known = this.of(channel, epoch);
     const tooLongBefore = Math.max(before, known.tooLongBefore);

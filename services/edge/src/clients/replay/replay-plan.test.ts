@@ -124,7 +124,7 @@ describe('planReplay', () => {
     );
   });
 
-  it('brings the newest alone to who wants the latest, however much that leaves out', () => {
+  it('replays the newest alone to a client that wants the latest, however much that leaves out', () => {
     const latest = { everyMs: 250 };
     const one = { kind: 'replay', recovered: true, offsets: 1 };
     expect(plan({ since: at(95), latest })).toEqual({ ...one, skipped: 4 });
@@ -138,7 +138,7 @@ describe('planReplay', () => {
     expect(plan({ since: at(1), latest }, { history: none })).toEqual({ kind: 'read', from: 100 });
   });
 
-  it('brings the newest before the holes at the end to who wants the latest', () => {
+  it('replays the newest before the holes at the end to a client that wants the latest', () => {
     const latest = { everyMs: 250 };
     const recovered = { kind: 'replay', recovered: true };
     const history = historyAt100();

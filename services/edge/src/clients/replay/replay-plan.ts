@@ -7,35 +7,35 @@ export type ReplayPlan =
       readonly kind: 'replay';
       /** Whether the client gets all that it asked for; undefined if it asked for nothing. */
       readonly recovered: boolean | undefined;
-      /** Why it does not. */
+      /** Why it does not get all. */
       readonly reason?: ErrorCode;
-      /** The number of latest offsets to replay. Their publications, and the gaps between them, are all here. */
+      /** The number of latest offsets to replay. The worker has their publications, and the gaps between them. */
       readonly offsets: number;
-      /** Offsets behind `since` that are left out, because the client wants the latest one only. Absent: none. */
+      /** The number of offsets behind `since` that are left out, because the client wants only the latest. Absent if none is. */
       readonly skipped?: number;
     }
   /** Publications from this offset on must be read first; see `Feed.readHistory`. */
   | { readonly kind: 'read'; readonly from: number }
   /** The node must confirm where the channel ends; see `Feed.confirmEnd`. */
   | { readonly kind: 'confirm-end' }
-  /** The client does not get the channel. It keeps where it is, and asks again. */
+  /** The client does not get the channel. It must keep its position and ask again. */
   | { readonly kind: 'reject'; readonly code: ErrorCode };
 
 /** What was read for a client since its request came. */
 export interface ReadProgress {
   /** The read of the channel's end. */
   end: 'unread' | 'pending' | 'read';
-  /** Why nothing more is read for it. What is not here cannot be had. */
+  /** Why nothing more is read for the client: what the worker lacks cannot be had. Undefined while more may be read. */
   failure: ErrorCode | undefined;
 }
 
 /**
- * Plans what to replay to a subscriber. `since` is continued completely or not at all. If it is not, the client begins
+ * Plans what to replay to a subscriber. The client gets everything after `since` or nothing of it. If it gets nothing, it begins
  * anew with `history`, if it asked for that too. A client that wants the latest continues with the newest publication alone.
  *
  * @param maxHistory publications that are replayed at most; 0 for no history.
- * @param progress whether the channel's end was read. A client may be ahead of this node, since another node brought it
- *   further: only after that read is it told that it cannot be.
+ * @param progress whether the channel's end was read. A client may be ahead of this node, because another node was ahead too.
+ *   Only after that read may it be told that its offset does not exist.
  */
 export function planReplay(
   request: ChannelRequest,
@@ -75,7 +75,7 @@ function continueFrom(
   if (since.epoch !== position.epoch) {
     return end === 'read' ? 'epoch_changed' : (unconfirmed(progress) ?? (failure as ErrorCode));
   }
-  // Whoever is ahead keeps its offset, whatever the answer says.
+  // A client that is ahead keeps its offset, even if the end cannot be read.
   if (missed < 0) return end === 'read' ? 'offset_ahead' : (failure ?? { kind: 'confirm-end' });
   const first = since.offset + 1;
   const from = latest === undefined || missed === 0 ? first : newestFrom(first, position, source);
@@ -83,7 +83,7 @@ function continueFrom(
   if (offsets > maxHistory) return 'history_too_long';
   const found = source.find(from);
   if (found.kind === 'unread') {
-    // Behind it is nothing but holes. Each read is twice as long as that, so that a long row of holes takes few reads.
+    // Only holes follow `from`. Each read covers twice that range, so that a long row of holes takes few reads.
     const least =
       latest === undefined
         ? from
@@ -96,8 +96,8 @@ function continueFrom(
 }
 
 /**
- * What is done before the node knows which of two epochs is over, the client's or its own; undefined if it never will. While it
- * cannot ask, it must not take the client back to an epoch that another node has left.
+ * The plan until the node knows which of two epochs has ended, the client's or its own; undefined if it will never know. While
+ * Redis cannot be asked, the node must not take the client back to an epoch that another node has left.
  */
 function unconfirmed({ failure }: ReadProgress): ReplayPlan | undefined {
   if (failure === undefined) return { kind: 'confirm-end' };
@@ -130,7 +130,7 @@ function snapshot(
   }
   const least = source.trimmedBefore;
   if (failure === undefined && least > from && found.oldest > least) {
-    // Redis holds more of the history than is here, and it can be read.
+    // Redis holds more of the history than the worker, and it can be read.
     if (source.find(least).kind === 'unread') return { kind: 'read', from: least };
   }
   const fault = found.kind === 'unread' ? failure : found.reason;

@@ -17,11 +17,11 @@ import { HistoryBounds } from './history-bounds.ts';
 
 /** Where the publications from an offset up to the latest one are. */
 export type Availability =
-  /** All of them are here: see {@link ReplaySource.takeLatest}. */
+  /** The worker has all of them: see {@link ReplaySource.takeLatest}. */
   | { readonly kind: 'held' }
-  /** Only those from `oldest` on are here. The others must be read. */
+  /** The worker has only those from `oldest` on. The others must be read. */
   | { readonly kind: 'unread'; readonly oldest: number }
-  /** Only those from `oldest` on are here. The others cannot be had, for this reason. */
+  /** The worker has only those from `oldest` on. The others cannot be had, for this reason. */
   | { readonly kind: 'gone'; readonly oldest: number; readonly reason: ErrorCode };
 
 /** A read that the hub has not answered. */
@@ -30,14 +30,14 @@ interface PendingRead {
   readonly from: number;
   /** The channel's latest offset when the read began. */
   readonly endOffset: number;
-  /** What arrived since. It may be newer than the answer, and the log may drop it before the answer comes. */
+  /** The items that arrived since. They may be newer than the answer, and the log may drop them before the answer comes. */
   readonly arrived: PastItem[];
   arrivedBytes: number;
 }
 
 /**
- * The largest share of the replay memory that one replay may hold. Otherwise a single channel could keep all others from
- * being continued.
+ * The largest share of the replay memory that one replay may hold. With more, a single channel could keep clients of all others
+ * from resuming.
  */
 const MAX_REPLAY_SHARE = 0.5;
 
@@ -47,14 +47,14 @@ export function maxReplayBytes(logBytes: number): number {
 }
 
 /**
- * Gaps that are remembered of one channel, the latest ones: at most 2 KB. A client that comes back misses few of them. For
- * older ones the history is read.
+ * How many of the latest gaps of one channel are remembered: at most 2 KB. A client that comes back misses few of them. The
+ * history knows the older ones.
  */
 const MAX_GAPS = 32;
 
 /**
  * What a worker can replay of one channel. Publications come from the log, which holds what arrived on the feed, or from
- * a read. Both are joined into one excerpt, which the clients that are replayed it share.
+ * a read. Both are joined into one excerpt, which all clients share that are replayed any of it.
  */
 export class ReplaySource {
   readonly #channel: string;
@@ -70,7 +70,7 @@ export class ReplaySource {
   #pendingRead: PendingRead | undefined;
   /** The latest gaps that nobody can fill. The log has only publications. */
   readonly #gaps = new Gaps();
-  /** The read that was stored last. Whatever it did not bring from this offset on cannot be had, for this reason. */
+  /** The read that was stored last. Offsets from `from` on that it did not contain cannot be had, for this reason. */
   #lastRead: { readonly from: number; readonly reason: ErrorCode } | undefined;
 
   /**
@@ -95,7 +95,7 @@ export class ReplaySource {
     return this.#epoch === '' ? undefined : { epoch: this.#epoch, offset: this.#offset };
   }
 
-  /** Begins at this position, and forgets all that came before it. A pending read was superseded; its answer is ignored. */
+  /** Begins at this position, and forgets all that came before it. A pending read is superseded: its answer is ignored. */
   beginAt(position: Position | undefined): void {
     this.#epoch = position?.epoch ?? '';
     this.#offset = position?.offset ?? 0;
@@ -111,7 +111,7 @@ export class ReplaySource {
     this.#moveTo(publication.offset, publication);
   }
 
-  /** Adds a gap of the feed. What only this node or this worker lost is not remembered: it may be in the history. */
+  /** Adds a gap of the feed. A gap that only this node or this worker has is not remembered: the history may fill it. */
   addGap({ from, to, reason }: Hole): void {
     this.#moveTo(to, { from, to, reason });
     if (reason === 'slow' || reason === 'link') return;
@@ -119,7 +119,7 @@ export class ReplaySource {
     this.#gaps.keepLatest(MAX_GAPS);
   }
 
-  /** Begins a read from this offset on. The caller asks the hub. */
+  /** Begins a read from this offset on. The caller must make the request to the hub. */
   beginRead(from: number): void {
     this.#pendingRead = { from, endOffset: this.#offset, arrived: [], arrivedBytes: 0 };
   }
@@ -129,14 +129,14 @@ export class ReplaySource {
     return this.#lastRead !== undefined;
   }
 
-  /** Ends a read that could not be answered. */
+  /** Ends the pending read, which the hub could not answer. */
   abandonRead(): void {
     this.#pendingRead = undefined;
   }
 
   /**
-   * Stores what a read brought, together with what arrived on the feed since it began. What it did not bring counts as
-   * gone until {@link forgetRead}.
+   * Stores the answer to the pending read, together with what arrived on the feed since the read began. Offsets that it does not
+   * contain count as gone until {@link forgetRead}.
    *
    * @returns its size in bytes.
    */
@@ -154,7 +154,7 @@ export class ReplaySource {
     const whole = wholeUpTo(this.#offset, [...past, ...arrived]);
     const bytes = whole.reduce((sum, item) => sum + costOfItem(item), 0);
     if (bytes > this.#maxReplayBytes) {
-      // Clients that wait for less of it read again.
+      // Clients that need less of it cause another read.
       this.#bounds.recordTooLong(this.#channel, epoch, beginOfLast(this.#maxReplayBytes, whole));
       return bytes;
     }
@@ -166,7 +166,7 @@ export class ReplaySource {
     return bytes;
   }
 
-  /** Ends a read of more than may be replayed: only what begins at this offset of the epoch, or later, is not too long. */
+  /** Ends the pending read, whose answer is more than may be replayed: a replay must begin at this offset of the epoch, or later. */
   rejectRead(epoch: string, before: number): void {
     this.#pendingRead = undefined;
     this.#bounds.recordTooLong(this.#channel, epoch, before);
@@ -177,7 +177,7 @@ export class ReplaySource {
     return this.#bounds.of(this.#channel, this.#epoch).trimmedBefore;
   }
 
-  /** Forgets the stored read once all who waited for it have joined. Clients that come later read again. */
+  /** Forgets the stored read once all clients that waited for it have joined. Later clients cause another read. */
   forgetRead(): void {
     this.#lastRead = undefined;
     if (!this.#excerpt.isHeld) this.#excerpt = new Excerpt(this.#channel, this.#memory);
@@ -212,8 +212,8 @@ export class ReplaySource {
   }
 
   /**
-   * Returns a replay of the latest `count` offsets, which must all be here; undefined if `count` is 0. The caller must
-   * hold its excerpt at once: an excerpt that nobody holds is replaced.
+   * Returns a replay of the latest `count` offsets, all of which {@link find} must have found; undefined if `count` is 0. The
+   * caller must hold its excerpt at once: an excerpt that nobody holds is replaced.
    */
   takeLatest(count: number): Replay | undefined {
     if (count === 0) return undefined;
@@ -227,7 +227,7 @@ export class ReplaySource {
     return excerpt.replayFrom(from);
   }
 
-  /** Everything up to the end of this item was delivered or reported as lost. */
+  /** Moves the channel's position to the end of this item, and keeps the item for a pending read. */
   #moveTo(offset: number, item: PastItem): void {
     this.#offset = Math.max(this.#offset, offset);
     const read = this.#pendingRead;
@@ -241,7 +241,7 @@ export class ReplaySource {
     return maxReplayBytes(this.#memory.maxBytes);
   }
 
-  /** The first offset, at least `from`, from which all up to the latest one are here. */
+  /** The first offset, at least `from`, from which the worker has all up to the latest one. */
   #oldestFrom(from: number): number {
     const { length, firstOffset, lastOffset } = this.#excerpt;
     const isInside = length > 0 && from >= firstOffset && from <= lastOffset + 1;
@@ -253,8 +253,8 @@ export class ReplaySource {
   }
 
   /**
-   * Whether the excerpt holds what is wanted, and is at most twice as long. An excerpt that was only ever extended would
-   * grow as long as anyone holds it. One that was just read is used in any case: all who waited share it.
+   * Whether the excerpt holds what is wanted, and is at most twice as long. An excerpt that is always extended would grow as
+   * long as anyone holds it. One that was just read is used in any case, because all clients that waited share it.
    */
   #isWorthExtending(from: number, count: number): boolean {
     const { length, firstOffset, lastOffset } = this.#excerpt;

@@ -15,8 +15,8 @@ export interface LivenessLimits {
 }
 
 /**
- * Pings of peers that all fell silent at once are spread over this share of `pingAfterBeats`. A larger share makes them
- * flatter, and pings peers after a shorter silence: the rest of `pingAfterBeats`.
+ * Pings of peers that all fell silent at once are spread over this share of `pingAfterBeats`. A larger share spreads them more
+ * evenly, but pings some peers after a shorter silence: the rest of `pingAfterBeats`.
  */
 const SPREAD_SHARE = 0.5;
 

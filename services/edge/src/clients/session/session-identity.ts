@@ -1,28 +1,28 @@
 import type { Identity } from '../../auth/token-verifier.ts';
 import { type AttendedTime, BEAT_MS, BEATS_PER_SECOND, NEVER } from '../time/attended-time.ts';
 
-/** Time for a new client to send a token that is accepted, in seconds. */
+/** The time in which a new client must send a token that is accepted, in seconds. */
 export const IDENTIFY_SECONDS = 5;
 
 /**
- * How long before the end of its token a client is told at the latest, in ms; the earliest is twice that. Clients whose
- * tokens end together are told apart, so that they do not all ask for a new one at once.
+ * How long before the end of its token a client is told at the latest, in ms; at the earliest it is twice that. Clients whose
+ * tokens end together are told at different times, so that they do not all ask for new tokens at once.
  */
 const NOTICE_MS = 30_000;
 
-/** The longest time from the end of a token to the close, in ms. Clients whose tokens end together are closed apart. */
+/** The longest time from the end of a token to the close, in ms. Clients whose tokens end together are closed at different times. */
 const GRACE_MS = 30_000;
 
-/** The least share of that which every client gets. */
+/** The least share of {@link GRACE_MS} that a client gets. */
 const LEAST_GRACE_SHARE = 1 / 6;
 
-/** A token that comes with less time left makes notice and grace shorter: neither is longer than this share of it. */
+/** Notice and grace are no longer than this share of the time that the token has left when it is accepted. */
 const MOST_SHARE_OF_LIFE = 0.5;
 
-/** What is due for a session's identity: `expiring` must be told, the others end the connection. */
+/** What is due for a session's identity: the client must be told `expiring`; `unidentified` and `expired` end the connection. */
 export type IdentityVerdict = 'fine' | 'unidentified' | 'expiring' | 'expired';
 
-/** Who a session's client is, on a node that asks, and until when. */
+/** Who a session's client is and until when, on a node that asks for tokens. */
 export class SessionIdentity {
   readonly #time: AttendedTime;
   readonly #phase: number;
@@ -31,7 +31,7 @@ export class SessionIdentity {
   #noticeAt = NEVER;
   #graceMs = 0;
   #identifiedAt = 0;
-  /** Whether a token of the client is being verified. It may have one at a time. */
+  /** Whether a token of the client is being verified: one at a time. */
   isVerifying = false;
 
   /** @param phase 0 ≤ phase < 1: where the client is among those whose tokens end together. */
@@ -41,7 +41,7 @@ export class SessionIdentity {
     this.#closeAt = time.beat + IDENTIFY_SECONDS * BEATS_PER_SECOND;
   }
 
-  /** Undefined until a token was accepted. */
+  /** The identity of the latest token that was accepted; undefined before the first. */
   get current(): Identity | undefined {
     return this.#current;
   }
@@ -61,7 +61,11 @@ export class SessionIdentity {
     return Math.min(this.#noticeAt, this.#closeAt);
   }
 
-  /** @param now ms since the Unix epoch. */
+  /**
+   * Takes over the identity of a token that was accepted.
+   *
+   * @param now ms since the Unix epoch.
+   */
   accept(identity: Identity, now: number): void {
     const leftMs = Math.max(0, identity.expiresAt - now);
     const mostMs = leftMs * MOST_SHARE_OF_LIFE;
@@ -74,7 +78,7 @@ export class SessionIdentity {
     this.#closeAt = this.#time.beat + Math.ceil((leftMs + this.#graceMs) / BEAT_MS);
   }
 
-  /** What is due at this beat. `expiring` comes once for each token. */
+  /** Returns what is due at this beat. `expiring` is due once for each token. */
   judge(beat: number): IdentityVerdict {
     if (beat >= this.#closeAt) return this.#current === undefined ? 'unidentified' : 'expired';
     if (beat < this.#noticeAt) return 'fine';
@@ -83,7 +87,7 @@ export class SessionIdentity {
   }
 
   /**
-   * What `expiring` tells.
+   * The times that `expiring` tells.
    *
    * @param now ms since the Unix epoch.
    */
@@ -91,7 +95,7 @@ export class SessionIdentity {
     return { expiresInMs: this.leftMs(now), graceMs: this.#graceMs };
   }
 
-  /** Time until the token expires, in ms; 0 once it has. */
+  /** Time until the token expires, in ms; 0 once it has. `now` is in ms since the Unix epoch. */
   leftMs(now: number): number {
     return Math.max(0, Math.round((this.#current?.expiresAt ?? now) - now));
   }

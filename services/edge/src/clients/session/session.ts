@@ -5,7 +5,7 @@ import { type AttendedTime, BEATS_PER_SECOND, NEVER } from '../time/attended-tim
 import { Liveness, type LivenessLimits } from './liveness.ts';
 import { type IdentityVerdict, SessionIdentity } from './session-identity.ts';
 
-/** What every session of a worker may do. */
+/** The limits of every session of a worker. */
 export interface SessionLimits {
   /** Requests per client. */
   readonly requestRate: Rate;
@@ -18,13 +18,13 @@ export interface SessionLimits {
 
 /** What a new session is made of. */
 export interface SessionParts {
-  /** Names the session in `welcome` and in logs. */
+  /** The name of the session in `welcome` and in logs. */
   readonly id: string;
-  /** The client's IP address in its canonical text, as far as the node knows it. Empty where there is none. */
+  /** The client's IP address in its canonical text; empty if the node does not know it. */
   readonly address?: string;
-  /** The web page that the client runs in, as its browser says. Undefined outside of browsers. */
+  /** The origin of the web page that the client runs in, as its browser says. Undefined outside of browsers. */
   readonly origin?: string | undefined;
-  /** The address, as far as limits are counted by it; undefined where they are not. */
+  /** The address as an owner of limits; undefined if nothing is limited by address. */
   readonly addressOwner?: Owner | undefined;
   /** What it may read from the start on. */
   readonly rights: Rights;
@@ -35,29 +35,29 @@ export interface SessionParts {
   readonly time: AttendedTime;
   /** 0 ≤ phase < 1: see {@link Liveness}. */
   readonly phase: number;
-  /** The moment at which its budgets are full, in ms on the monotonic clock. */
+  /** The time at which its budgets are full, in ms on the monotonic clock. */
   readonly now: number;
 }
 
 /** What the session's connection must do: see {@link Session.judge}. */
 export type SessionVerdict = 'ping' | 'dead' | 'silent' | IdentityVerdict;
 
-/** Who a client is and what it may do, whatever carries its bytes. */
+/** Who a client is and what it may do, apart from the transport. */
 export class Session {
   readonly id: string;
   /** See {@link SessionParts}. */
   readonly address: string;
   /** See {@link SessionParts}. */
   readonly origin: string | undefined;
-  /** What the client shares with all others of its address; see {@link SessionParts}. */
+  /** What the client shares with all other clients of its address; see {@link SessionParts}. */
   readonly addressOwner: Owner | undefined;
-  /** What the client shares with all others of its subject. Undefined until it has said who it is. */
+  /** What the client shares with all other clients of its subject. Undefined until it has said who it is. */
   subjectOwner: Owner | undefined;
-  /** 0 ≤ phase < 1, spread evenly over the clients: what happens to many at once comes to each at its phase. */
+  /** 0 ≤ phase < 1, spread evenly over the clients: what must not happen to all at once happens to each at its phase. */
   readonly phase: number;
   /** What the client may read. It changes with each token that is accepted. */
   rights: Rights;
-  /** Who the client is; undefined where the node does not ask. */
+  /** Who the client is; undefined if the node does not ask for tokens. */
   readonly identity: SessionIdentity | undefined;
   /** When it was opened, in s since the Unix epoch: a small integer, which V8 keeps in the object itself. */
   readonly openedSeconds = Math.floor(Date.now() / 1_000);
@@ -70,7 +70,7 @@ export class Session {
   ignoredRequests = 0;
   /** When its latest requests were answered with an error, in ms on the monotonic clock; undefined before the first. */
   errorTimes: number[] | undefined;
-  /** Whether the client ever asked for a channel that it can have, now or later. */
+  /** Whether the client ever asked for a channel that it may have, now or later. */
   hasAsked = false;
   readonly #requestRate: Rate;
   /** The beat by which the client must have asked for a channel. */
@@ -103,17 +103,17 @@ export class Session {
     this.#silentAt = time.beat + limits.silentSeconds * BEATS_PER_SECOND;
   }
 
-  /** Whose reads of the past these are: the subject's, or the address' where nobody is asked. */
+  /** The owner that reads of the past are charged to: the subject, or the address if the node does not ask for tokens. */
   get replayOwner(): Owner | undefined {
     return this.subjectOwner ?? this.addressOwner;
   }
 
-  /** Whose new channels these are: the address', or the subject's where addresses are not known. */
+  /** The owner that new channels are charged to: the address, or the subject if addresses are not known. */
   get channelOwner(): Owner | undefined {
     return this.addressOwner ?? this.subjectOwner;
   }
 
-  /** Gives the client the rights of a token that was accepted, and the rate of requests that they allow. */
+  /** Gives the client the rights of a token that was accepted, and their rate of requests. `now` is in ms on the monotonic clock. */
   applyRights(rights: Rights, now: number): void {
     this.rights = rights;
     this.requestBudget.changeRate(now, narrowedRate(this.#requestRate, rights.requestsPerSecond));

@@ -3,7 +3,7 @@ import type { OwnerLimits } from '../../owners/owner.ts';
 import { OwnerTable } from '../../owners/owner-table.ts';
 import type { Session } from './session.ts';
 
-/** The clients of each subject on one worker. A subject may have only so many, and they share its budgets. */
+/** The connections of each subject on one worker: their number is limited, and they share the subject's budgets. */
 export class SubjectConnections {
   readonly #owners: OwnerTable;
   readonly #guard: LimitGuard;
@@ -13,7 +13,7 @@ export class SubjectConnections {
     this.#guard = guard;
   }
 
-  /** Gives the subject to a session that has none. Returns false, and gives nothing, if the subject has as many as it may. */
+  /** Makes the subject the owner of a session that has none. Returns false, and changes nothing, if the subject has the most connections that it may have. */
   admit(session: Session, subject: string): boolean {
     const owner = this.#owners.find(subject);
     if (owner.isFull) {
@@ -25,7 +25,7 @@ export class SubjectConnections {
     return true;
   }
 
-  /** The connection of a session has ended. */
+  /** Removes a session whose connection has ended. */
   leave({ subjectOwner }: Session): void {
     if (subjectOwner !== undefined) this.#owners.removeConnection(subjectOwner, 'connections');
   }

@@ -1,15 +1,15 @@
 import { ReplayMemory } from '@tradewind/fanout';
 import type { SubscribedChannel } from './subscribed-channel.ts';
 
-/** Histories that the hub reads at once for one worker, at most. */
+/** The most histories that the hub reads at once for one worker. */
 const MAX_READS = 16;
 
-/** Until the first answer comes, an answer is expected to take this share of the memory. */
+/** The share of the memory that the first answer is expected to take. */
 const FIRST_GUESS_SHARE = 0.25;
 
 /**
  * Decides how many histories are read at once. An answer takes memory, and its size is not known before it comes. Until
- * then each read counts as large as the latest answers were, so many small ones are read at once, and few large ones.
+ * then each read counts as much as the latest answers took, so many small histories are read at once, and few large ones.
  */
 export class PendingReads {
   #count = 0;
@@ -26,11 +26,16 @@ export class PendingReads {
     return this.#count < MAX_READS && (this.#count + 1) * this.#expectedBytes <= freeBytes;
   }
 
+  /** Counts a read that begins. */
   begin(): void {
     this.#count += 1;
   }
 
-  /** @param bytes that the answer takes; undefined if none comes. */
+  /**
+   * Counts a read that has ended.
+   *
+   * @param bytes that the answer takes; undefined if none comes.
+   */
   end(bytes: number | undefined): void {
     this.#count -= 1;
     if (bytes !== undefined) this.#expectedBytes = Math.max(bytes, this.#expectedBytes / 2);
@@ -73,19 +78,26 @@ export class ReplayAdmission {
     return [...this.#delayed];
   }
 
+  /** Makes a channel wait, if it does not wait already. */
   delay(channel: SubscribedChannel): void {
     this.#delayed.add(channel);
   }
 
+  /** Removes a channel that need not wait any longer. */
   remove(channel: SubscribedChannel): void {
     this.#delayed.delete(channel);
   }
 
+  /** Counts a read that begins. Check {@link mayRead} first. */
   beginRead(): void {
     this.#reads.begin();
   }
 
-  /** @param bytes that the answer takes; undefined if none comes, or nobody waits for it any more. */
+  /**
+   * Counts a read that has ended.
+   *
+   * @param bytes that the answer takes; undefined if none comes, or if nobody waits for it any more.
+   */
   endRead(bytes: number | undefined): void {
     this.#reads.end(bytes);
     this.#resumeSoon();

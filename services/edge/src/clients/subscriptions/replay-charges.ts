@@ -9,21 +9,21 @@ import type { Session } from '../session/session.ts';
 import type { PendingSubscription } from './subscribed-channel.ts';
 
 /**
- * The charge for a publication before it is read, in bytes: a trade with its frame. Once it is replayed, its real size is
- * charged instead.
+ * The charge for a publication before it is read, in bytes: a trade with its frame. Its real size replaces the charge once the
+ * publication is replayed.
  */
 const EXPECTED_PUBLICATION_BYTES = 512;
 
-/** The bytes that a replayed publication takes beside its body: the frame's header and `{"seq":` with a number. */
+/** The bytes that a replayed publication takes besides its body: the frame's header and `{"seq":` with a number. */
 const FRAME_BYTES = 16;
 
 /** The bytes of a `gap` in place of a publication. */
 const GAP_BYTES = 128;
 
 /**
- * Charges clients for their replays. Reading costs Redis as much as sending costs this node, so a read is charged when it
- * begins. A replay that was charged is sent even if the budget is used up by then. So nothing is read in vain, and the
- * next replay waits for longer.
+ * Charges clients for their replays. A read costs Redis as much as the replay costs this node, so a read is charged when it
+ * begins. A replay that was charged is sent even if the budget is used up by then. So no read is wasted, and the next replay
+ * waits longer.
  */
 export class ReplayCharges {
   readonly #rate: Rate;
@@ -37,7 +37,7 @@ export class ReplayCharges {
     this.#clock = clock;
   }
 
-  /** Whether the client's budget allows this plan. Charges the read, if the plan is one. */
+  /** Whether the client's budget allows this plan. If it does and the plan is a read, charges the read. */
   admits(
     connection: Connection,
     pending: PendingSubscription,
@@ -59,8 +59,8 @@ export class ReplayCharges {
   }
 
   /**
-   * Replaces the expected charge by that of the bytes that are sent. A read without a replay is given back only if Redis
-   * did not answer it.
+   * Replaces the expected charge by one for the bytes that are sent. If there is no replay, the charge is refunded only if Redis
+   * did not answer the read.
    *
    * @param reason why not all is replayed; undefined if all is.
    */
@@ -74,17 +74,17 @@ export class ReplayCharges {
     else if (reason === 'unavailable') this.#charge(session, -chargedBytes);
   }
 
-  /** Whether a client's budget allows that it is told the references of another channel. A read that was charged was admitted with them. */
+  /** Whether a client's budget allows it to be told the references of another channel. If a read was charged, they were admitted with it. */
   admitsReference({ session }: Connection, { chargedBytes }: PendingSubscription): boolean {
     return chargedBytes > 0 || this.#hasRoom(session);
   }
 
-  /** Charges a reference that a client is told, of this many bytes. */
+  /** Charges a client for a reference that it is told, of this many bytes. */
   chargeReference({ session }: Connection, bytes: number): void {
     this.#charge(session, bytes);
   }
 
-  /** Time until a client may ask again that {@link admits} has refused, in ms. */
+  /** Time until a client that {@link admits} refused may ask again, in ms. */
   waitMs({ session: { replayBudget, replayOwner } }: Connection): number {
     return Math.max(replayBudget?.waitMs(0) ?? 0, replayOwner?.waitMs('replay', 0) ?? 0);
   }

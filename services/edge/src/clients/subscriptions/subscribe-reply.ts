@@ -7,18 +7,18 @@ import type {
 } from '@tradewind/protocol';
 import type { Connection } from '../connection/connection.ts';
 
-/** The range from which the waits of clients are taken, in ms. */
+/** The range of the waits that clients are told, in ms. */
 interface Range {
   readonly leastMs: number;
   readonly mostMs: number;
 }
 
 /**
- * When a channel may be asked for again that was rejected for the node's state, which no budget of the client tells.
+ * The wait after which a client may ask again for a channel that was rejected because of the node's state, and not for a budget.
  * - `rate_limited`: the node subscribes to too many new channels in Redis. Its budget is full again after 2 s.
- * - `unavailable`: the node does not reach Redis, or Redis refuses the channel. `restored` comes earlier where it can:
- *   the wait only bounds what clients ask meanwhile, with 40,000 of them 6,700 requests a second.
- * - `node_channels_full`: room comes when clients leave or take channels back, which takes longer.
+ * - `unavailable`: the node does not reach Redis, or Redis refuses the channel. `restored` may come earlier. The wait only bounds
+ *   the requests until then: 6,700 a second from 40,000 clients.
+ * - `node_channels_full`: there is room once clients leave or unsubscribe, which takes longer.
  */
 const RETRY_WAITS: { readonly [Code in ErrorCode]?: Range } = {
   rate_limited: { leastMs: 1_000, mostMs: 5_000 },
@@ -27,10 +27,10 @@ const RETRY_WAITS: { readonly [Code in ErrorCode]?: Range } = {
 };
 
 /**
- * The wait that a client is told with a rejected channel, in ms; undefined for a code that another try does not change.
- * All channels of one client get the same wait, so that it can ask for them together.
+ * The wait that a client is told with a rejected channel, in ms; undefined for a code that another attempt does not change.
+ * All channels of one client get the same wait, so that the client can ask for them together.
  *
- * @param phase 0 ≤ phase < 1, spread evenly over the clients: those that were rejected together do not ask together.
+ * @param phase 0 ≤ phase < 1, spread evenly over the clients, so that clients that were rejected together do not ask together.
  */
 export function retryWaitMs(code: ErrorCode, phase: number): number | undefined {
   const range = RETRY_WAITS[code];
@@ -38,8 +38,8 @@ export function retryWaitMs(code: ErrorCode, phase: number): number | undefined 
 }
 
 /**
- * The reply to one `subscribe` request, in one or several frames. Each channel is confirmed as soon as its client joined,
- * because the channel's publications follow at once. The last frame says `done`.
+ * The reply to one `subscribe` request, in one or several frames. Each channel is confirmed in the step in which the client joins
+ * it, because its publications follow at once. The last frame says `done`.
  */
 export class SubscribeReply {
   readonly connection: Connection;
@@ -55,12 +55,17 @@ export class SubscribeReply {
     this.#rejected = [...request.rejected];
   }
 
+  /** Adds a channel that the client holds now. */
   addSubscribed(channel: SubscribedChannel): void {
     this.#pending -= 1;
     this.#subscribed.push(channel);
   }
 
-  /** @param retryAfterMs after which the client may ask again; without it the code decides ({@link retryWaitMs}). */
+  /**
+   * Adds a channel that the client does not get.
+   *
+   * @param retryAfterMs the wait until the client may ask again, in ms; by default the code decides ({@link retryWaitMs}).
+   */
   addRejected(
     channel: string,
     code: ErrorCode,

@@ -16,21 +16,22 @@ import type { ReadProgress } from '../replay/replay-plan.ts';
 import { ReplaySource } from '../replay/replay-source.ts';
 import type { SubscribeReply } from './subscribe-reply.ts';
 
-/** A subscription of one client that is not answered yet. */
+/** A subscription of one client that was not answered yet. */
 export interface PendingSubscription {
-  /** The reply to the request that asked first, and decides. */
+  /** The reply to the first request, which decides what is replayed. */
   readonly reply: SubscribeReply;
-  /** Replies to later requests of the client for the same channel. They get the position alone, and read nothing. */
+  /** Replies to later requests of the client for the same channel. They tell only the position, without a replay. */
   readonly others: SubscribeReply[];
   /** A later request of the client for the channel replaces its `latest`. */
   request: ChannelRequest;
   readonly progress: ReadProgress;
   /** Bytes that the client's replay budget was charged for it so far. */
   chargedBytes: number;
-  /** Seconds that it has waited for memory or for its turn to read, although the channel flows. */
+  /** Seconds that it has waited for memory or for its turn to read, although the channel is acknowledged. */
   delayedSeconds: number;
 }
 
+/** A subscription for which nothing was read or charged yet. */
 export function pendingSubscription(
   reply: SubscribeReply,
   request: ChannelRequest,
@@ -54,7 +55,7 @@ export class SubscribedChannel {
     this.replaySource = new ReplaySource(name, log, memory, bounds);
   }
 
-  /** What an answer says of it to a client that holds it. The channel must be acknowledged. */
+  /** The channel's entry in the answer to a client that holds it. The channel must be acknowledged. */
   answerFor({ format }: Connection, latest: Latest | undefined): ChannelAnswer {
     const { ref, ts } = this.wire as WireChannel;
     const numbers = format.isBinary ? { ref, ts } : { ref };
@@ -62,7 +63,7 @@ export class SubscribedChannel {
     return { channel: this.name, ...numbers, ...position, ...(latest && { latest }) };
   }
 
-  /** The frame that tells clients what binary publications refer to; undefined while there is nothing to tell. */
+  /** The frame that tells clients the channel's reference; undefined while there is none. */
   get referenceFrame(): Uint8Array | undefined {
     return this.wire?.reference?.frame;
   }
@@ -72,16 +73,16 @@ export class SubscribedChannel {
     return this.#isReading;
   }
 
-  /** Begins a read for all who wait. The caller asks the hub. */
+  /** Begins a read for all clients that wait. The caller must make the request to the hub. */
   beginRead(from: number): void {
     this.#isReading = true;
     this.replaySource.beginRead(from);
   }
 
   /**
-   * Ends the pending read with the hub's answer. After an answer with a code, nobody who waits reads again.
+   * Ends the pending read with the hub's answer. An answer with a code keeps all clients that wait from reading again.
    *
-   * @returns the bytes of the publications that it brought; undefined if it brought none.
+   * @returns the bytes of the publications that it holds; undefined if it has a code, or holds more than may be replayed.
    */
   endRead(answer: HistoryAnswer): number | undefined {
     this.#isReading = false;
@@ -91,7 +92,7 @@ export class SubscribedChannel {
     return this.#store(answer);
   }
 
-  /** Counts a second for all who wait. Returns the longest wait so far, in seconds. */
+  /** Counts a second for all clients that wait. Returns the longest wait so far, in seconds. */
   countDelayedSecond(): number {
     let longest = 0;
     for (const each of this.waiting.values()) {

@@ -250,7 +250,7 @@ describe('Subscriptions: limits', () => {
         rates: { channels: { perSecond: 1, burst: 2 } },
       });
 
-    it('are so many for all of its clients, and none of those that others hold', () => {
+    it('have one limit for all of its clients, and none of those that others hold', () => {
       const table = owners();
       const addressOwner = table.find('203.0.113.7');
       const [client, other] = [

@@ -36,8 +36,8 @@ export interface SubscriptionLimits {
 }
 
 /**
- * Subscriptions of one worker, from request to reply. {@link WaitingClients} has those that are not answered yet, and
- * {@link Membership} those that are.
+ * Subscriptions of one worker, from request to reply. {@link WaitingClients} has those that were not answered yet,
+ * {@link Membership} those that were.
  *
  * The worker declares a channel to the hub exactly while a client holds it or waits for it.
  */
@@ -52,14 +52,18 @@ export class Subscriptions {
   readonly #waiting: WaitingClients;
   readonly #bounds = new HistoryBounds();
   readonly #conflation: Pick<Conflation, 'heldBackOf'>;
-  /** Channels that are cut off from Redis: none, all, or those of the shards that are away. New subscriptions to them are rejected. */
+  /**
+   * Channels that are cut off from Redis: none, all, or those of the shards that are away. New subscriptions to them are
+   * rejected.
+   */
   cutOff: 'none' | 'all' | ReadonlySet<string> = 'all';
 
   /**
-   * @param conflation has the publication of a channel that is held back for a client. Answers name the offset before that.
-   * @param publicationLog replays may hold as many bytes again as it does.
-   * @param onRecovered hears of each attempt to continue or to begin with history.
-   * @param clock of the clients' replay budgets: ms that never go back.
+   * @param conflation has the publication of a channel that is held back for a client. Answers to the client name the offset
+   *   before it.
+   * @param publicationLog replays may hold as many bytes besides it as its limit.
+   * @param onRecovered hears of the outcome of each request with `since` or `history`.
+   * @param clock of the clients' replay budgets: returns ms that never go back.
    */
   constructor(
     membership: Membership,
@@ -100,7 +104,11 @@ export class Subscriptions {
     return this.#channels.size;
   }
 
-  /** @param now ms on the monotonic clock. */
+  /**
+   * Answers a `subscribe` request, for each channel at once or when it is decided.
+   *
+   * @param now ms on the monotonic clock.
+   */
   subscribe(connection: Connection, request: SubscribeRequest, now: number): void {
     const reply = new SubscribeReply(connection, request);
     const joined: Joined[] = [];
@@ -108,10 +116,10 @@ export class Subscriptions {
     let unpaid = 0;
     for (let i = 0; i < request.rejected.length; i += 1) subscribeBudget.take(now);
     for (const wanted of request.channels) {
-      // A change tells the client a reference, and ends the connection where there is no room for that. Nobody would take out of the
-      // index again who joined now, and its queue will be that of another client.
+      // A change may send the client a reference, and ends the connection if there is no room for it. A client that joined after that
+      // would never leave the index, and its queue will belong to another client.
       if (!connection.isOpen) break;
-      // A channel that the client holds is confirmed even beyond the budget: `rejected` would say that it does not hold it.
+      // A channel that the client holds is confirmed even beyond the budget: `rejected` would say that the client does not hold it.
       const isPaid = subscribeBudget.take(now);
       if (this.#confirmIfHeld(connection, wanted, reply, isPaid)) continue;
       if (isPaid || !this.#guard.refuses('mentions')) {
@@ -126,6 +134,7 @@ export class Subscriptions {
     sendReplies(joined);
   }
 
+  /** Takes channels from a client that unsubscribes, cancels those that it waits for, and answers. */
   unsubscribe(connection: Connection, request: UnsubscribeRequest): void {
     for (const name of request.channels) {
       if (!this.#membership.leave(connection, name, 'unsubscribed')) this.#cancel(connection, name);
@@ -134,8 +143,8 @@ export class Subscriptions {
   }
 
   /**
-   * Takes from a client what it holds or waits for beyond its rights. It is told with `channel_not_allowed`. It is told no further reference of
-   * a channel whose past it may not have.
+   * Takes from a client the channels that it holds or waits for and that its rights do not allow; the client is told
+   * `channel_not_allowed`. Of a channel whose past the client may not have, it is told no further reference.
    */
   applyRights(connection: Connection): void {
     const { rights } = connection.session;
@@ -159,7 +168,7 @@ export class Subscriptions {
     for (const { name } of this.#waiting.removeClient(connection)) this.#releaseIfUnwanted(name);
   }
 
-  /** The hub acknowledged these channels: lets those who wait for them join. */
+  /** Starts channels that the hub acknowledged: lets the clients that wait for them join. */
   startChannels(acknowledgements: readonly Acknowledgement[]): void {
     const joined: Joined[] = [];
     for (const { channel: name, wire, position } of acknowledgements) {
@@ -172,17 +181,17 @@ export class Subscriptions {
     sendReplies(joined);
   }
 
-  /** The reference of a channel that clients with all of it were told last. */
+  /** The reference that clients with all of a channel were told last. */
   referenceOf(channel: string): WireReference | undefined {
     return this.#channels.get(channel)?.wire?.reference;
   }
 
-  /** Charges a client for a reference that it is told while it holds the channel, of this many bytes. */
+  /** Charges a client for a reference of this many bytes that it is told while it holds the channel. */
   chargeReference(connection: Connection, bytes: number): void {
     this.#charges.chargeReference(connection, bytes);
   }
 
-  /** The hub refused these channels: rejects those who wait for them, and tells those who hold them. */
+  /** Ends channels that the hub refused: rejects the clients that wait for them, and takes them from the clients that hold them. */
   endChannels(names: readonly string[], code: ErrorCode): void {
     const replies = new Set<SubscribeReply>();
     for (const name of names) {
@@ -197,7 +206,7 @@ export class Subscriptions {
     this.#membership.leaveTogether(names, code);
   }
 
-  /** Counts a second. Call {@link serveWaiting} afterwards for those who have waited too long. */
+  /** Counts a second. Call {@link serveWaiting} afterwards, for clients that have waited too long. */
   tick(): void {
     this.#waiting.countSecond();
   }
@@ -207,11 +216,12 @@ export class Subscriptions {
     return this.#waiting.serve(until);
   }
 
-  /** Call it when a publication with an offset is in the log, before it is delivered. */
+  /** Records a publication with an offset. Call it when the publication is in the log, before it is delivered. */
   recordPublication(publication: Publication): void {
     this.#channels.get(publication.channel)?.replaySource.addPublication(publication);
   }
 
+  /** Records a gap of the feed. Without offsets there is nothing to record. */
   recordGap({ channel, from, to, reason }: GapNotice): void {
     if (from === undefined || to === undefined) return;
     this.#channels.get(channel)?.replaySource.addGap({ from, to, reason });
@@ -231,8 +241,8 @@ export class Subscriptions {
   }
 
   /**
-   * Returns false if the client does not hold the channel. Otherwise the client has it from now on as this request says. A
-   * change beyond the budget is not carried out, and the answer says how the client still has the channel.
+   * Confirms a channel that the client holds, and changes its `latest` to that of the request. A change beyond the budget is not
+   * carried out, and the answer then says what still holds. Returns false if the client does not hold the channel.
    */
   #confirmIfHeld(
     connection: Connection,
@@ -301,7 +311,7 @@ export class Subscriptions {
     return this.cutOff.has(channel);
   }
 
-  /** Whether the owner of this client's new channels has had as many as it may for now, so that others get theirs. */
+  /** Whether the owner of this client's new channels has used up its budget of them, so that others get theirs. */
   #isBeyondNewChannels({ channelOwner }: Session, now: number): boolean {
     const isShared = channelOwner?.take('channels', now) ?? true;
     return !isShared && this.#guard.refuses('address_channels');

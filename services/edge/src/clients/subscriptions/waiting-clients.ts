@@ -13,21 +13,22 @@ import type { PendingSubscription, SubscribedChannel } from './subscribed-channe
 /** How an attempt to continue a channel, or to begin it with history, ended. A code says why it failed. */
 export type RecoveryOutcome = 'recovered' | ErrorCode;
 
-/** A client that need not wait any longer: it holds the channel now, or its subscription was rejected. */
+/** A subscription that is decided: the client holds the channel now, or was rejected. */
 export interface Joined {
   readonly connection: Connection;
   readonly pending: PendingSubscription;
   readonly replay: Replay | undefined;
-  /** What it must be told behind the reply; see `SubscribedChannel.referenceFrame`. */
+  /** The reference that the client must be told after the reply; see `SubscribedChannel.referenceFrame`. */
   readonly reference?: Uint8Array | undefined;
 }
 
 /**
- * How long a subscription waits for memory for its replay, or for its turn to read, in seconds. Before that, clients that
- * keep the memory occupied are closed (`Connection.blocksReplayMemory`).
+ * How long a subscription waits at most for memory for its replay, or for its turn to read, in seconds. Clients that occupy the
+ * memory are closed before that (`Connection.blocksReplayMemory`).
  */
 const MAX_DELAY_SECONDS = 10;
 
+/** What {@link WaitingClients} needs. */
 export interface WaitingClientsParts {
   readonly membership: Membership;
   readonly feed: Feed;
@@ -36,16 +37,16 @@ export interface WaitingClientsParts {
   readonly maxHistory: number;
   /** Bytes that all replays may hold until the clients have had them. */
   readonly memoryBytes: number;
-  /** Hears of each attempt to continue or to begin with history. */
+  /** Hears of the outcome of each request with `since` or `history`. */
   readonly onRecovered: (outcome: RecoveryOutcome) => void;
-  /** Called when nobody may want a channel any more. */
+  /** Called when a channel may have no client any more. */
   readonly onIdle: (channel: SubscribedChannel) => void;
 }
 
 /**
  * Clients that wait for a channel: for the hub's acknowledgement, for history that the node reads, or for memory for their
- * replay. A client joins when what it was promised is here; its reply is queued in the same step, so nothing arrives
- * before the reply, and nothing after it is missed.
+ * replay. A client joins once the worker has what the client must be sent. Its reply is queued in the same step, so the client
+ * gets nothing before the reply and misses nothing after it.
  */
 export class WaitingClients {
   readonly #parts: WaitingClientsParts;
@@ -62,7 +63,7 @@ export class WaitingClients {
     );
   }
 
-  /** Counts what replays hold. */
+  /** The memory of replays, which counts what they hold. */
   get memory(): ReplayMemory {
     return this.#admission.memory;
   }
@@ -77,13 +78,14 @@ export class WaitingClients {
     return this.#channelsOf.get(connection)?.size ?? 0;
   }
 
+  /** Makes a client wait for a channel. */
   add(connection: Connection, channel: SubscribedChannel, pending: PendingSubscription): void {
     channel.waiting.set(connection, pending);
     const channels = this.#channelsOf.get(connection) ?? new Set();
     this.#channelsOf.set(connection, channels.add(channel));
   }
 
-  /** Takes back what {@link add} added; undefined if the client does not wait for the channel. */
+  /** Undoes {@link add} and returns what it added; undefined if the client does not wait for the channel. */
   remove(connection: Connection, channel: SubscribedChannel): PendingSubscription | undefined {
     const pending = channel.waiting.get(connection);
     if (pending !== undefined) this.#stop(connection, channel);
@@ -112,7 +114,7 @@ export class WaitingClients {
     return pending;
   }
 
-  /** Lets a client join a channel that flows, or wait for what it is promised. Appends to `joined` unless it waits. */
+  /** Lets a client join an acknowledged channel, or wait for what it must be sent. Appends to `joined` unless it waits. */
   join(
     connection: Connection,
     channel: SubscribedChannel,
@@ -125,11 +127,11 @@ export class WaitingClients {
   }
 
   /**
-   * Lets everyone who waits join, as far as possible now, and reads for the others.
+   * Lets all clients that wait join, as far as possible now, and reads for the others.
    *
-   * @param until ms on the monotonic clock, after which the rest waits for another turn. Give it only if no read was just
+   * @param until ms on the monotonic clock, after which the rest waits for another turn. Must not be given if a read was just
    *   stored for them: a read is forgotten when this returns.
-   * @returns whether someone is left.
+   * @returns whether clients are left.
    */
   joinAll(channel: SubscribedChannel, joined: Joined[], until = Number.POSITIVE_INFINITY): boolean {
     this.#admission.remove(channel);
@@ -150,7 +152,7 @@ export class WaitingClients {
     return taken < waiting.length;
   }
 
-  /** Counts a second of waiting. Call {@link serve} afterwards for those who have waited too long. */
+  /** Counts a second of waiting. Call {@link serve} afterwards, for clients that have waited too long. */
   countSecond(): void {
     for (const channel of this.#admission.delayed) {
       if (channel.countDelayedSecond() >= MAX_DELAY_SECONDS) this.#late.add(channel);
@@ -158,10 +160,10 @@ export class WaitingClients {
   }
 
   /**
-   * Lets clients that have waited too long join without a replay, and others if there is memory again; some in a turn.
+   * Lets clients that have waited too long join without a replay, and others if there is memory again, over several turns.
    *
-   * @param until ms on the monotonic clock, after which nobody else is served.
-   * @returns whether someone may be left.
+   * @param until ms on the monotonic clock, after which no further client is served.
+   * @returns whether clients may be left.
    */
   serve(until: number): boolean {
     for (const channel of this.#late) {
@@ -172,7 +174,7 @@ export class WaitingClients {
     return this.#resume(until);
   }
 
-  /** Serves channels for which there is memory, or a turn to read. Returns whether time ran out. */
+  /** Serves channels that waited for memory, or for their turn to read. Returns whether time ran out. */
   #resume(until: number): boolean {
     const admission = this.#admission;
     for (let next = admission.takeNext(); next !== undefined; next = admission.takeNext()) {
@@ -188,7 +190,7 @@ export class WaitingClients {
     return isLeft;
   }
 
-  /** Returns the offset from which the hub must be asked, if it must. */
+  /** Lets a client join, or wait. Returns the offset from which history must be read for it, if it must. */
   #joinOrWait(
     connection: Connection,
     channel: SubscribedChannel,
@@ -227,7 +229,7 @@ export class WaitingClients {
     pending.reply.addSubscribed({ ...position, ...outcomeOf(plan, replay?.count ?? 0) });
     for (const other of pending.others) other.addSubscribed(position);
     charges.chargeActual(connection, pending, replay, plan.reason);
-    // Who has the latest is told a reference when it needs one.
+    // Conflation tells references to the clients that have the latest, when they need them.
     const isTold = connection.format.isBinary && !isRaw && latest === undefined;
     const reference = isTold ? channel.referenceFrame : undefined;
     if (reference !== undefined) charges.chargeReference(connection, reference.length);
@@ -235,7 +237,7 @@ export class WaitingClients {
     return undefined;
   }
 
-  /** A reference is a publication of the past: for those who may have that, and within what they may have of it. */
+  /** Whether a client may not be told references, since each is a publication of the past: it lacks the right, or the budget. */
   #readsRaw(connection: Connection, name: string, pending: PendingSubscription): boolean {
     if (!connection.format.isBinary) return false;
     return (
@@ -244,7 +246,7 @@ export class WaitingClients {
     );
   }
 
-  /** `delayed`: there is no memory for the replay. A replay that was just read is always admitted, so it is read once. */
+  /** Returns `delayed` if there is no memory for the replay. A replay that was just read is always admitted, so that it is read once. */
   #plan(pending: PendingSubscription, channel: SubscribedChannel) {
     const { request, progress, delayedSeconds, reply } = pending;
     const { replaySource } = channel;
@@ -262,7 +264,7 @@ export class WaitingClients {
     return this.memory.hasRoom ? plan : 'delayed';
   }
 
-  /** A channel has one read at a time. A client that needs more than it brings reads when it has ended. */
+  /** A channel has one read at a time. A client that needs more than its answer causes another read after it. */
   #read(channel: SubscribedChannel, from: number): void {
     if (channel.isReading) return;
     if (!this.#admission.mayRead) {
@@ -274,7 +276,7 @@ export class WaitingClients {
     this.#parts.feed.readHistory(channel.name, from, (answer) => this.#endRead(channel, answer));
   }
 
-  /** Takes the hub's answer to a read, and lets everyone who waits join. */
+  /** Takes the hub's answer to a read, and lets all clients that wait join. */
   #endRead(channel: SubscribedChannel, answer: HistoryAnswer): void {
     this.#admission.endRead(channel.endRead(answer));
     const joined: Joined[] = [];
@@ -282,7 +284,7 @@ export class WaitingClients {
     sendReplies(joined);
   }
 
-  /** Asks for a client whether the channel has gone further than this node knows, unless that was asked already. */
+  /** Asks the hub where the channel ends, once for a client: it may be further than this node knows. */
   #confirmEnd(
     connection: Connection,
     channel: SubscribedChannel,
@@ -324,7 +326,7 @@ function rejected(
   return { connection, pending, replay: undefined };
 }
 
-/** Sends all replies, then what their binary publications refer to, and then the replays that they promise. */
+/** Sends all replies, then the references of their binary publications, and then schedules the replays that they promise. */
 export function sendReplies(joined: readonly Joined[]): void {
   for (const { pending } of joined) {
     pending.reply.send();
@@ -341,8 +343,8 @@ export function sendReplies(joined: readonly Joined[]): void {
 }
 
 /**
- * Why a client gets nothing of the past that it asks for; undefined if it may have it. Asked when the client joins and not
- * when it asks, because its rights may have become narrower meanwhile.
+ * Why a client gets nothing of the past that it asks for; undefined if it may have it. Checked when the client joins and not
+ * when its request comes, because its rights may have become narrower meanwhile.
  */
 function historyRefusal(rights: Rights, request: ChannelRequest): ErrorCode | undefined {
   if (request.since === undefined && request.history === undefined) return undefined;

@@ -96,7 +96,7 @@ export class SimulatedNode {
     hub.linkRestored();
   }
 
-  /** Sends everybody away. Returns the connections, which are closed at the deadline by {@link finish}. */
+  /** Sends everybody away. Returns the connections, which are closed at the deadline by `Connection.finish`. */
   sendAway(afterMs: number, deadlineMs: number): readonly Connection[] {
     const leaving = [...this.fanOut.connections];
     for (const connection of leaving) {

@@ -1,6 +1,7 @@
-/** The length of a beat in ms: how often a worker looks which clients are due. */
+/** The length of a beat in ms: how often a worker checks which clients are due. */
 export const BEAT_MS = 50;
 
+/** Beats in a second of attended time. */
 export const BEATS_PER_SECOND = 1_000 / BEAT_MS;
 
 /** A beat that never comes. */

@@ -2,15 +2,15 @@ import { AttendedTime, BEAT_MS, BEATS_PER_SECOND } from './attended-time.ts';
 import { DueTimes, type HasDueSlot } from './due-times.ts';
 import { endOfBudget } from './turn-budget.ts';
 
-/** What a worker does by the clock. */
+/** What a worker must do at times. */
 export interface TimedWork<T> {
-  /** Once in each beat that the worker attends to. `isNewSecond` is true in one beat a second. */
+  /** Called once in each beat that the worker attends to. `isNewSecond` is true in one beat a second. */
   onBeat(isNewSecond: boolean): void;
   /**
-   * Does what comes before clients that are due.
+   * Does the work that comes before clients that are due.
    *
-   * @param until ms on the monotonic clock, after which it should do no more.
-   * @returns whether some of it is left.
+   * @param until ms on the monotonic clock, after which it must do no more.
+   * @returns whether work is left.
    */
   serveFirst(until: number): boolean;
   /** Serves one client. Returns the beat at which it is due next. */
@@ -18,8 +18,8 @@ export interface TimedWork<T> {
 }
 
 /**
- * Serves the clients of a worker when they are due. A turn of the event loop does as much as its budget allows; the next one
- * continues. The owner must end it by {@link stop}.
+ * Serves the clients of a worker when they are due. A turn of the event loop does as much as its budget allows, and the next
+ * turn continues. The owner must call {@link stop}.
  */
 export class ClientTurns<T extends HasDueSlot> {
   readonly time = new AttendedTime(performance.now());
@@ -44,12 +44,12 @@ export class ClientTurns<T extends HasDueSlot> {
     this.#due.hasten(client, beat);
   }
 
-  /** Does nothing if the client was removed already. */
+  /** Removes a client. Does nothing if it was removed already. */
   remove(client: T): void {
     this.#due.remove(client);
   }
 
-  /** Does what is due now, or continues with it. */
+  /** Does what is due now. A pass that is under way continues by itself. */
   serveDue(): void {
     if (this.#nextServe !== undefined || this.#isStopped) return;
     const until = endOfBudget();
@@ -62,7 +62,7 @@ export class ClientTurns<T extends HasDueSlot> {
     });
   }
 
-  /** Nobody is served any more. */
+  /** Ends its timers. No client is served any more. */
   stop(): void {
     this.#isStopped = true;
     clearInterval(this.#ticker);

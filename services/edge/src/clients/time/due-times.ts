@@ -18,6 +18,7 @@ export class DueTimes<T extends HasDueSlot> {
   /** The slot at which the current pass continues; 0 without one. */
   #next = 0;
 
+  /** Adds a member that is due at this beat. */
   add(member: T, beat: number): void {
     const slot = this.#free.pop() ?? this.#members.length;
     if (slot === this.#beats.length) {
@@ -30,7 +31,7 @@ export class DueTimes<T extends HasDueSlot> {
     this.#beats[slot] = beat;
   }
 
-  /** Does nothing if the member was removed already. */
+  /** Removes a member. Does nothing if it was removed already. */
   remove(member: T): void {
     const { dueSlot } = member;
     if (this.#members[dueSlot] !== member) return;
@@ -50,7 +51,7 @@ export class DueTimes<T extends HasDueSlot> {
    * Serves due members, each at most once a pass. One call serves at least one; the next call continues the pass.
    *
    * @param serve returns when the member is due next. It may add and remove members.
-   * @param until ms on the monotonic clock, after which nobody else is served.
+   * @param until ms on the monotonic clock, after which no further member is served.
    * @returns whether the pass must be continued.
    */
   serveSome(beat: number, serve: (member: T) => number, until: number): boolean {

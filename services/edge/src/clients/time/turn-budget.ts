@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /**
- * How long one turn of the event loop may be busy with work for many clients that is not delivery, in ms. The rest of the
- * work continues in the next turn. So publications and requests that arrive meanwhile wait for at most this long.
+ * How long one turn of the event loop may spend on work for many clients that is not delivery, in ms. The rest of the work
+ * follows in the next turn. So publications and requests that arrive meanwhile wait no longer than that.
  */
 export const TURN_BUDGET_MS = 1;
 
