@@ -187,15 +187,15 @@ class World {
   }
 
   async run(): Promise<void> {
-    await this.#settle(TURNS);
+    await this.#runTurns(TURNS);
     for (let step = 0; step < STEPS; step += 1) {
       await this.#step(this.#random.below(40));
-      if (this.#random.below(3) === 0) await this.#settle(1 + this.#random.below(3));
+      if (this.#random.below(3) === 0) await this.#runTurns(1 + this.#random.below(3));
       for (const pair of this.#pairs) if (!pair.isStalled) pair.check();
     }
     for (const worker of this.#workers) worker.isFrozen = false;
     for (const pair of this.#pairs) pair.drain();
-    await this.#settle(TURNS);
+    await this.#runTurns(TURNS);
     for (const [i, pair] of this.#pairs.entries()) await this.#count(i, pair);
   }
 
@@ -253,13 +253,13 @@ class World {
   async #readReplays(i: number, pair: Pair): Promise<void> {
     (this.#workers[i] as Worker).isFrozen = false;
     pair.drain();
-    await this.#settle(TURNS);
+    await this.#runTurns(TURNS);
   }
 
   /** What a stalled client has read so far depends on sizes, so it reads the rest first. */
   async #count(i: number, pair: Pair): Promise<void> {
     pair.drain();
-    await this.#settle(TURNS);
+    await this.#runTurns(TURNS);
     for (const text of pair.check()) {
       const message = JSON.parse(text);
       if (message.type === undefined) this.seen.publications += 1;
@@ -321,7 +321,7 @@ class World {
     this.#store.logs.delete(channel);
   }
 
-  async #settle(turns: number): Promise<void> {
+  async #runTurns(turns: number): Promise<void> {
     for (let turn = 0; turn < turns; turn += 1) {
       const { hub, source } = this.#node;
       const fresh: string[] = [];

@@ -151,7 +151,7 @@ class Run {
       // A token that was sent is verified before the clock goes on.
       if (this.#login !== undefined) await this.#tier.turns();
     }
-    return await this.#settle();
+    return await this.#repairAndCatchUp();
   }
 
   stop(): void {
@@ -229,7 +229,7 @@ class Run {
   }
 
   /** Repairs everything, and waits until every client has reached the end of every channel. */
-  async #settle(): Promise<string[]> {
+  async #repairAndCatchUp(): Promise<string[]> {
     this.#isQuiet = true;
     if (this.#login !== undefined) this.#login.isQuiet = true;
     this.#tier.isReadable = true;

@@ -9,11 +9,11 @@ export interface RoutedChannel extends LinkedChannel {
   link: string | undefined;
 }
 
-/** That a link is up, after it was not. */
+/** The outcome of a link that has come up. */
 export interface LinkUp {
-  /** How long the node was without it, or without the one that it succeeds, in ms. */
+  /** How long the node was without this link, or without the lost one that it succeeds, in ms. */
   readonly afterMs: number;
-  /** Whether it ends a loss. If not, there was no such link before. */
+  /** Whether the link ends a loss. False if there was no such link before. */
   readonly endsLoss: boolean;
 }
 
@@ -26,7 +26,7 @@ export class RedisLinks<Channel extends RoutedChannel> {
   readonly #readIdentity: (link: string) => Promise<string | undefined>;
   readonly #relink: (channel: Channel, isSameServer: boolean) => void;
   readonly #links = new Map<string, RedisLinkState<Channel>>();
-  /** The links that were lost, and have no successor yet, and when, in ms since the Unix epoch. As many as a cluster has masters. */
+  /** When each link that is lost and has no successor was lost, in ms since the Unix epoch. At most one for each master. */
   readonly #lost = new Map<string, number>();
   #wereEverUp = false;
 
@@ -115,8 +115,8 @@ export class RedisLinks<Channel extends RoutedChannel> {
   }
 
   /**
-   * Where all links are up, the losses of masters that are none any more end: no link comes up that would end them. Returns how long
-   * each took, in ms, and forgets them.
+   * Once all links are up, ends the losses of masters that are gone, because no link comes up that would end them. Returns how long
+   * each took, in ms. Returns none while a link is down.
    */
   takeEndedLosses(now: number): number[] {
     if (this.degradedSince !== undefined) return [];
@@ -131,8 +131,8 @@ export class RedisLinks<Channel extends RoutedChannel> {
   }
 
   /**
-   * A master that was promoted has a link of its own, which ends the loss of the one before it: of one that is no master any more.
-   * A shard that joins while another is lost ends no loss.
+   * The lost link that a new one succeeds: a promoted master has a link of its own, and the lost one is then no master's any more.
+   * Undefined for a shard that joins while another is lost.
    */
   get #lostWithoutState(): string | undefined {
     return [...this.#lost.keys()].find((link) => !this.#links.has(link));

@@ -252,7 +252,7 @@ export function describeFeed(name: string, open: () => Promise<FeedUnderTest>): 
       expect(await under.news()).toEqual(['history a unavailable']);
     });
 
-    it('is not answered any more where its channel was dropped, and is wanted again', async () => {
+    it('is not answered once its channel was dropped and declared again', async () => {
       feed.declare('a');
       await under.news();
       under.confirm('a');
