@@ -50,7 +50,7 @@ export async function buildPackage(out = OUT): Promise<Readonly<Record<string, n
 
 const SHORTENED = new RegExp(`^(?:${SHORTENED_NAMES.join('|')})$`);
 
-/** Shortens the names that nobody else can know. */
+/** Shortens the names that no user of the package can know. */
 const SHORTEN: Plugin = {
   name: 'shorten',
   renderChunk: async (code) =>

@@ -5,7 +5,7 @@
 export class TradewindError extends Error {
   /** A code of docs/codes.md, or one of the SDK's own. */
   readonly code: string;
-  /** Whether the same may succeed later without a change. */
+  /** Whether the same attempt may succeed later without a change. */
   readonly retryable: boolean;
 
   constructor(code: string, message: string, retryable = false, cause?: unknown) {
@@ -38,22 +38,23 @@ export class ConnectionLostError extends TradewindError {
   }
 }
 
-/** The token was refused twice, or none can be had. It ends the client. */
+/** A node asks for a token and there is none, it refused the token twice, or the function for the token threw this error. Ends the client. */
 export class AuthError extends TradewindError {
   constructor(message: string, cause?: unknown) {
     super('unauthorized', message, false, cause);
   }
 }
 
-/** The function for the token failed, took too long or gave nothing. */
+/** The function for the token failed, took too long or returned no token. */
 export class TokenError extends TradewindError {
   constructor(message: string, cause?: unknown) {
     super('token_failed', message, true, cause);
   }
 }
 
-/** A channel cannot be had, or cannot be had now. */
+/** A node refused a channel, or the name is not one; `retryable` tells whether it may be granted later. */
 export class ChannelError extends TradewindError {
+  /** The name of the channel. */
   readonly channel: string;
 
   constructor(channel: string, code: string, retryable: boolean, cause?: unknown) {
@@ -62,8 +63,9 @@ export class ChannelError extends TradewindError {
   }
 }
 
-/** Something took longer than it may. */
+/** Something took longer than its limit. */
 export class TimeoutError extends TradewindError {
+  /** What took too long, in words. */
   readonly what: string;
 
   constructor(what: string) {
@@ -74,11 +76,13 @@ export class TimeoutError extends TradewindError {
 
 /** An iterator with `overflow: 'error'` was too slow. */
 export class SlowConsumerError extends TradewindError {
+  /** The name of the channel. */
   readonly channel: string;
-  /** The first and the last offset that it did not get; undefined for publications without offsets. */
+  /** The first offset that it did not get; undefined for publications without offsets. */
   readonly from: number | undefined;
+  /** The last offset that it did not get; undefined where `from` is. */
   readonly to: number | undefined;
-  /** Publications that waited when it was full. */
+  /** The number of publications that waited when the buffer was full. */
   readonly buffered: number;
 
   constructor(channel: string, from: number | undefined, to: number | undefined, buffered: number) {
@@ -90,7 +94,7 @@ export class SlowConsumerError extends TradewindError {
   }
 }
 
-/** The server sent what the protocol does not have. */
+/** The server sent something that the protocol does not allow. */
 export class ProtocolError extends TradewindError {
   constructor(message: string, cause?: unknown) {
     super('protocol_error', message, false, cause);

@@ -5,8 +5,9 @@ import type { Client, Latest } from './types.ts';
 /** The client of a part of the page. Make it outside of components: an effect would make one for each render. */
 export const TradewindContext = createContext<Client | undefined>(undefined);
 
+/** Options of `useChannel`. */
 export interface UseChannelOptions extends StoreOptions {
-  /** [the client of `TradewindContext`] */
+  /** The client that has the channel [the client of `TradewindContext`]. */
   readonly client?: Client;
   /** Begin with this many of the latest publications. */
   readonly history?: number;

@@ -3,19 +3,20 @@ import type { Channel, ChannelState, Gap, Missed, Publication } from './types.ts
 /** Publications in a snapshot. */
 const DEFAULT_LIMIT = 100;
 
-/** How often a page that nobody sees is told, ms: it has no frames. */
+/** How often a hidden page calls subscribers, ms: it has no frames. */
 const HIDDEN_MS = 1_000;
 
-/** How often is told where there are no frames, ms. */
+/** How often subscribers are called in a runtime without frames, ms. */
 const FRAME_MS = 16;
 
-/** Gaps in a snapshot; older ones count, and are not listed. */
+/** The most gaps that a snapshot lists; `missed.count` includes older ones. */
 const MOST_GAPS = 64;
 
+/** Options of `toStore`. */
 export interface StoreOptions {
-  /** The latest publications in a snapshot [100]. */
+  /** The number of latest publications in a snapshot [100]. */
   readonly limit?: number;
-  /** How often subscribers are told at most: once a frame of the page [`frame`], or in this many ms. */
+  /** How often subscribers are called at most: once a frame of the page ['frame'], or once in this many ms. */
   readonly everyMs?: 'frame' | number;
 }
 
@@ -25,14 +26,18 @@ export interface ChannelSnapshot<T> {
   readonly items: readonly Publication<T>[];
   readonly latest?: Publication<T>;
   readonly state: ChannelState;
-  /** What never came since the store is subscribed to. */
+  /** What never came since the store was subscribed to. */
   readonly missed: Missed;
 }
 
 /** A channel for user interfaces: Svelte takes it as a store, React by `useSyncExternalStore`. */
 export interface ChannelStore<T> {
+  /** Returns the present snapshot. */
   get(): ChannelSnapshot<T>;
-  /** Calls `run` now and whenever there is another snapshot. The channel is subscribed to while anybody listens. */
+  /**
+   * Calls `run` now and at each new snapshot, until the returned function is called. The store subscribes to the channel while
+   * it has a subscriber.
+   */
   subscribe(run: (snapshot: ChannelSnapshot<T>) => void): () => void;
 }
 
@@ -45,7 +50,7 @@ export const EMPTY: ChannelSnapshot<never> = Object.freeze({
   missed: NOTHING_MISSED,
 });
 
-/** Makes a store of a channel. It does nothing until somebody subscribes. */
+/** Makes a store of a channel. It does nothing until its first subscriber. */
 export function toStore<T>(channel: Channel<T>, options: StoreOptions = {}): ChannelStore<T> {
   const { limit = DEFAULT_LIMIT, everyMs = 'frame' } = options;
   const listeners = new Set<(snapshot: ChannelSnapshot<T>) => void>();
@@ -70,7 +75,7 @@ export function toStore<T>(channel: Channel<T>, options: StoreOptions = {}): Cha
       try {
         listener(snapshot);
       } catch (error) {
-        // The others must not wait for a next snapshot, and the page still sees what nobody caught.
+        // The other listeners must get this snapshot, and the page must still see the uncaught error.
         queueMicrotask(() => {
           throw error;
         });
@@ -81,7 +86,7 @@ export function toStore<T>(channel: Channel<T>, options: StoreOptions = {}): Cha
     cancel ??= schedule(everyMs, flush);
   };
   const begin = (): void => {
-    // Nobody listened for a while, and there is a hole: what was shown does not continue.
+    // The channel moved on while the store had no subscriber, so its old items would hide a hole.
     if (channel.latest !== seen || channel.state.name === 'idle') {
       snapshot = EMPTY;
       pending = [];

@@ -108,7 +108,7 @@ export class HeldChannel implements ConsumerOwner {
 
   // For its consumers.
 
-  /** @throws {ClosedError} if the client is closed: nobody may be admitted. */
+  /** @throws {ClosedError} if the client is closed, because it admits no consumers then. */
   throwIfClosed(): void {
     if (this.#core.isClosed) throw new ClosedError();
   }
@@ -244,7 +244,7 @@ export class HeldChannel implements ConsumerOwner {
     this.#enter(state);
   }
 
-  /** It cannot be had: its iterators end, and listeners stay. */
+  /** Ends the iterators, because a node refused the channel for good. Listeners stay for the next attempt. */
   fail(error: ChannelError): void {
     // Whoever subscribes when it is told asks again, and is not meant.
     const consumers = [...this.#consumers];
@@ -375,7 +375,7 @@ export class HeldChannel implements ConsumerOwner {
         own = gapBehind(told, this.offset);
         const { to, lost } = own;
         if (to !== undefined) {
-          // Where nobody knows how many were lost, nobody knows how many were left out.
+          // Without the number of lost publications, the number of left out ones is unknown too.
           if (this.offset !== undefined && lost !== undefined)
             this.#leftOut += to - this.offset - lost;
           this.offset = to;
@@ -431,7 +431,7 @@ export class HeldChannel implements ConsumerOwner {
     this.#endLinger = undefined;
     this.#endContinue?.();
     this.#endContinue = undefined;
-    // What a connection still sends of it belongs to nobody.
+    // Without a primary hold, late frames of this channel are ignored.
     this.primary = undefined;
     if (!this.#isActive) return;
     // Whoever subscribes when it is told activates it again.

@@ -73,7 +73,7 @@ export class Connections implements LinkOwner, ChannelOwner {
     });
   }
 
-  /** Somebody needs a connection, or nobody does any more. */
+  /** Called when the need for a connection may have begun or ended. */
   needed(): void {
     this.#timers.clear('idle');
     if (this.#isNeeded) {
@@ -334,7 +334,7 @@ export class Connections implements LinkOwner, ChannelOwner {
     return Math.max(resumeWait(attempt, random, settings), random * spreadMs);
   }
 
-  /** The error with which an end ends the client; undefined if it goes on. */
+  /** The error with which the end of this link ends the client; undefined if the client connects again. */
   #finalErrorOf(link: Link, { error, action, code }: LinkEnd): TradewindError | undefined {
     if (error instanceof ProtocolError) {
       this.#protocolErrors += 1;

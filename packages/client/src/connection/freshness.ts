@@ -1,10 +1,10 @@
 import type { Surroundings } from '../surroundings.ts';
 import type { ClientStats } from '../types.ts';
 
-/** Measurements of the clock that are kept. The one with the shortest way is believed. */
+/** The number of clock measurements that are kept. The one with the shortest round trip counts. */
 const CLOCK_SAMPLES = 8;
 
-/** Ages of publications that are kept for the percentiles. */
+/** The number of publications whose ages are kept for the percentiles. */
 const LAG_SAMPLES = 256;
 
 /** Knows the server's clock, and so how old a publication is when it comes. */
@@ -19,7 +19,7 @@ export class Freshness {
     this.#surroundings = surroundings;
   }
 
-  /** The server said its time in an answer that arrived now, `rttMs` after it was asked. */
+  /** Records the server's time from an answer that arrived now, `rttMs` after the question. */
   measured(serverTime: number, rttMs: number): void {
     const offsetMs = serverTime - (this.#surroundings.now() - rttMs / 2);
     this.#clock.push({ rttMs, offsetMs });
@@ -29,7 +29,7 @@ export class Freshness {
     ).offsetMs;
   }
 
-  /** The wall clock jumped, or another node has another clock. */
+  /** Drops the measurements, because the wall clock jumped or another node has another clock. */
   forget(): void {
     this.#clock = [];
   }

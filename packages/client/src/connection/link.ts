@@ -290,7 +290,7 @@ export class Link {
     }
   }
 
-  /** The server told its clock after so many ways there and back. */
+  /** Measures the server's clock. `ways` is the number of round trips since the client asked. */
   #tells(serverTime: number, ways: number): void {
     const ms = this.#core.surroundings.monotonic() - this.#askedAt;
     this.#owner.freshness.measured(serverTime, ms / ways);
@@ -300,7 +300,7 @@ export class Link {
     if (this.requests.failed(error)) return;
     const { code } = error;
     if (code !== 'unauthorized' && code !== 'token_expired') return;
-    // A refused renewal changes nothing: the old token goes on until its end.
+    // The old token stays valid until its end, so a refused renewal ends nothing.
     if (this.session !== undefined) this.#renewLater('refused', 1);
     else this.#refusal = code === 'unauthorized' ? UNAUTHORIZED : TOKEN_EXPIRED;
   }

@@ -52,7 +52,10 @@ export class Requests<Link extends RequestLink> {
   readonly #asking = new Set<HeldChannel>();
   readonly #leaving = new Set<HeldChannel>();
   readonly #changing = new Set<HeldChannel>();
-  /** While a change is under way, by channel: what its answer belongs to if the node has ended the hold before it read the change. */
+  /**
+   * While a change is under way, by channel: what its answer belongs to if the node has ended the hold before it read the
+   * change.
+   */
   readonly #successors = new Map<string, Hold>();
   readonly #open = new Map<unknown, Request>();
   #lastId = FIRST_ID;
@@ -305,7 +308,9 @@ export class Requests<Link extends RequestLink> {
     return true;
   }
 
-  /** A request that nobody answers is asked about by a probe, and sent again if that is answered. */
+  /**
+   * Sends a request. Without an answer in time it probes the connection; if the probe is answered, it sends the request again.
+   */
   #send(id: number, request: Request): void {
     const { kind, channels } = request;
     const { timers } = this.#link;
@@ -319,7 +324,10 @@ export class Requests<Link extends RequestLink> {
     });
   }
 
-  /** Its id stays, so that of two answers the first counts. What nobody wants any more, or another request asks for, is left out. */
+  /**
+   * Keeps the id, so that the first of two answers counts. Leaves out channels that are no longer wanted or that another
+   * request asks for.
+   */
   #repeat(id: number, request: Request): void {
     const { kind, channels } = request;
     this.#open.delete(id);

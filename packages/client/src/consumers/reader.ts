@@ -18,7 +18,7 @@ const BYTES_PER_CHARACTER = 2;
 /** What a gap or a resync counts for in the buffer, in characters: about what its object takes. */
 const SMALL_ITEM_CHARACTERS = 64;
 
-/** Gaps and resyncs that are owed to the reader; older ones go, when somebody empties a channel over and over. */
+/** The most gaps and resyncs that wait for the reader. A channel that is emptied over and over drops the oldest. */
 const MOST_OWED = 64;
 
 /** Where an epoch begins for a reader: behind `startsAt`, which is known when its first entry is. */
@@ -60,12 +60,12 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
   #first: Entry | undefined;
   #last: Entry | undefined;
   #size = 0;
-  /** With `latest`: what waits of each key. */
+  /** With `latest`: the waiting entry of each key. */
   readonly #byKey = new Map<string, Entry>();
   readonly #waiters: Waiter[] = [];
   readonly #owed: (Gap | Resync)[] = [];
   #characters = 0;
-  /** Up to where the queue reaches, and the epoch of its end. */
+  /** The last offset in the queue, and the epoch of its end. */
   #queuedTo: number | undefined;
   #queuedIn: Beginning = { epoch: undefined, startsAt: undefined };
   /** Up to where it was read. */
@@ -284,7 +284,7 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
     }
   }
 
-  /** Owes the gap between what was read last and an entry. Returns whether there is one. */
+  /** Queues the gap between the last entry read and the next one. Returns whether there is one. */
   #oweHole(follows: number | undefined): boolean {
     if (this.#plainDropped > 0) {
       const lost = this.#plainDropped;
@@ -326,7 +326,7 @@ export class Reader extends Consumer implements AsyncIterableIterator<Item<unkno
     const { error } = this.#end!;
     if (error === undefined) resolve({ value: undefined, done: true });
     else {
-      // Told once; whoever asks again is told that it is over.
+      // Only the first waiter gets the error. A later `next()` must end as every finished iterator does.
       this.#end = {};
       reject(error);
     }
