@@ -114,7 +114,7 @@ function openClient(edgeUrl: URL, { token }: ChannelSettings): Client {
   return connect(edgeUrl, token === undefined ? {} : { token });
 }
 
-/** Rejects with the first failure: a check does not go on trying, as the client would. */
+/** Rejects with the first failure, because a check must not retry as the client would. */
 async function untilAccepted(client: Client): Promise<Session> {
   const failed = new AbortController();
   using _ = client.on('state', ({ state }) => {

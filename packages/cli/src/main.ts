@@ -3,7 +3,7 @@ import { runCli } from './cli.ts';
 
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
-// `npx tradewind sub BTC.trade | head`: whoever reads has seen enough.
+// `npx tradewind sub BTC.trade | head`: the reader of the pipe has seen enough.
 process.stdout.on('error', () => process.exit(0));
 
 process.exitCode = await runCli(process.argv.slice(2), {

@@ -30,7 +30,7 @@ const MAX_NAMED = 10;
 /** An idempotency key that ends sooner than this is not compared, in ms: it may have ended in between. */
 const ENDING_MS = 10_000;
 
-/** Channels of which something must be said: how many there are, and the names of some. */
+/** Channels that the report must mention: their number, and the names of some. */
 interface Named {
   count: number;
   readonly names: string[];
@@ -285,7 +285,7 @@ async function* scan(master: Redis, stopped: AbortSignal): AsyncGenerator<string
   } while (cursor !== '0' && !stopped.aborted);
 }
 
-/** Runs a task for each item, so many at a time. */
+/** Runs a task for each item, at most `atOnce` at a time. */
 async function inTurns<T>(
   items: readonly T[],
   atOnce: number,

@@ -27,7 +27,7 @@ export type BinaryFaultCode =
   /** A `reference` message has no valid `id` or `data`, or more than a reference may have. */
   | 'bad_reference';
 
-/** Thrown for whatever a node must never send. A client cannot continue a connection on which that happened. */
+/** Thrown for a frame that a node must never send. The client must end the connection. */
 export class BinaryFrameError extends Error {
   override readonly name = 'BinaryFrameError';
   readonly code: BinaryFaultCode;

@@ -46,7 +46,7 @@ export interface BinaryBody {
  * Encodes the body of a binary publication: everything behind `seq`. It may be shared, so nobody may write to it.
  *
  * @param body is believed: its numbers are not checked.
- * @param allocate gives memory that nobody else writes to.
+ * @param allocate returns memory that no other code writes to.
  */
 export function encodeBinaryBody(
   { ref, offset, time, skipped = 0, payload, reference }: BinaryBody,

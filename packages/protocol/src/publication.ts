@@ -64,7 +64,7 @@ export function measurePayload(
  * @param offset the publication's offset, or undefined for a plain one.
  * @param ts when it was published, ms since the Unix epoch.
  * @param json a JSON text that {@link checkPayload} returned. It is copied.
- * @param allocate gives memory that nobody else writes to.
+ * @param allocate returns memory that no other code writes to.
  */
 export function encodePublicationBody(
   channel: string,

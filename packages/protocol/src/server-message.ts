@@ -119,7 +119,7 @@ export interface Gap {
   readonly epoch?: string;
   readonly from?: number;
   readonly to?: number;
-  /** How many; absent when nobody can know. */
+  /** How many; absent when it cannot be known. */
   readonly lost?: number;
   readonly reason: GapReason;
 }

@@ -21,7 +21,7 @@ export interface Failure {
   readonly isUnknown: boolean;
 }
 
-/** A publication was not published, or nobody knows. */
+/** A publication was not published, or it is unknown whether it was; `outcome` tells which. */
 export class PublishError extends Error {
   override readonly name = 'PublishError';
   /**

@@ -137,8 +137,8 @@ export function App() {
 }
 
 /**
- * How long lists are asked for after they were last seen, in ms. An edge counts rates anew when it is asked again: it must not begin
- * anew whenever somebody scrolls, and whoever looks for a moment must get an answer, which takes some two seconds.
+ * How long lists are asked for after they were last seen, in ms. An edge that stops being asked counts
+ * rates anew, so scrolling must not interrupt the question. A short look must still get an answer, which takes about two seconds.
  */
 const LINGER_MS = 10_000;
 

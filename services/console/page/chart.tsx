@@ -42,7 +42,7 @@ export function Chart({ title, figure, format }: ChartProps) {
   const [asTable, setAsTable] = useState(false);
   const [hasFocus, setFocus] = useState(false);
   const [pointed, setPointed] = useState<number | undefined>(undefined);
-  // A canvas that nobody sees is not drawn.
+  // Drawing a hidden canvas would be wasted work.
   const frame = useRef<HTMLElement>(null);
   const isSeen = useSeen(frame);
   const history = isSeen || asTable ? shown.value : shown.peek();
@@ -363,7 +363,7 @@ export function Sparkline(props: {
   );
 }
 
-/** To a digit behind the point. `toFixed` takes several times as long, of which a table of nodes has thousands. */
+/** Rounds to one decimal. A table of nodes rounds thousands of values, and `toFixed` takes several times as long. */
 function tenths(value: number): number {
   return Math.round(value * 10) / 10;
 }

@@ -39,7 +39,7 @@ export function Drawer(props: {
   );
 }
 
-/** From its last place the focus goes to its first, and back: behind a drawer nobody would see it. */
+/** Keeps the focus inside the drawer, from its last element to its first and back, because it would be hidden behind it. */
 function keepFocus(drawer: HTMLElement, event: KeyboardEvent): void {
   const places = [
     ...drawer.querySelectorAll<HTMLElement>('button:not([disabled]), input, [tabindex="0"]'),

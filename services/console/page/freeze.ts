@@ -14,8 +14,8 @@ const nextFrame: (draw: () => void) => void =
   globalThis.requestAnimationFrame ?? ((drawNow) => drawNow());
 
 /**
- * Draws a part of the page in a frame of its own, or keeps it until the page goes on. All that one second brings would be
- * twice the scripting that a frame may have.
+ * Draws a part of the page in a frame of its own, or keeps it until the page is no longer frozen. Drawing all parts
+ * of one second in one frame would take twice the scripting time that a frame may have.
  */
 export function draw(part: string, apply: () => void): void {
   waiting.set(part, apply);

@@ -66,7 +66,7 @@ function question(): Question {
   };
 }
 
-/** How long a search must stand still before it is asked, in ms: nobody asks for each letter. */
+/** How long a search text must stay unchanged before it is sent, in ms, so that not every letter is a question. */
 const SETTLED_MS = 250;
 
 /** Calls `ask` with what the page looks at, whenever that changes. */

@@ -11,7 +11,7 @@ import {
 /** The settings of the console. */
 export interface ConsoleConfig {
   readonly service: ServiceSettings;
-  /** `CONSOLE_TOKEN_FILE`: what an operator logs in with. Undefined: everybody on this machine sees, and nobody acts. */
+  /** `CONSOLE_TOKEN_FILE`: what an operator logs in with. Undefined: anyone on this machine may look, and no one may act. */
   readonly token: string | undefined;
   /** `CONSOLE_HOSTS`: further names under which browsers reach it, besides those of the loopback, in lower case. */
   readonly hosts: readonly string[];
@@ -19,15 +19,15 @@ export interface ConsoleConfig {
   readonly edgeUrls: readonly string[];
   /** `CONSOLE_EDGE_TOKEN_FILE`: the file of the token that edges want of clients. It is read for each connection. */
   readonly edgeTokenFile: string | undefined;
-  /** `CONSOLE_INGEST_URL`: where a subject's connections are ended. Undefined: nobody ends them from here. */
+  /** `CONSOLE_INGEST_URL`: where a subject's connections are ended. Undefined: the console cannot end them. */
   readonly ingestUrl: string | undefined;
   /** `CONSOLE_INGEST_TOKEN_FILE`: a token of ingest with the right `revoke`. */
   readonly ingestToken: string | undefined;
   /** `CONSOLE_ADMIN_TOKEN_FILE`: the `ADMIN_TOKEN` of the nodes, for actions. */
   readonly nodesToken: string | undefined;
   /**
-   * `CONSOLE_NODE_NETWORKS`: where nodes' admin ports may be. Nodes tell their addresses through Redis, and whoever writes there
-   * must not be sent the token.
+   * `CONSOLE_NODE_NETWORKS`: where nodes' admin ports may be. Nodes publish their addresses in Redis, and
+   * another writer there must not be able to have the token sent to itself.
    */
   readonly nodeNetworks: BlockList;
   readonly unknownVariables: readonly UnknownVariable[];

@@ -40,11 +40,11 @@ export interface IngestEvents extends PublishQueueEvents {
     limit: 'in_flight' | 'in_flight_per_token' | 'publications' | CallerLimit,
     caller: string,
   ): void;
-  /** `INGEST_TOKENS` holds tokens, each of which may do everything. */
+  /** `INGEST_TOKENS` is set, and each of its tokens may do everything. */
   tokensWithAllRights(count: number): void;
   /** The file of tokens has changed, and counts. */
   tokensRead(path: string, count: number): void;
-  /** The file of tokens has changed, and is of no use. The previous tokens go on. */
+  /** The file of tokens has changed, and is not usable. The previous tokens stay in use. */
   tokensUnreadable(path: string, cause: string): void;
   /** Tokens of clients were revoked, by whom. */
   revoked(route: RevocationRoute, caller: string, revocation: Revocation): void;

@@ -97,7 +97,7 @@ export class ClusterCommands implements Commands {
     return node?.commands.available === true;
   }
 
-  /** As `Commands.shardOf`: the name of its master. All slots that nobody is known to serve count as one shard. */
+  /** As `Commands.shardOf`: the name of its master. All slots without a known master count as one shard. */
   shardOf(slot: number): string | undefined {
     return this.map.masters.size < 2 ? undefined : (this.map.ownerOf(slot) ?? 'none');
   }

@@ -34,8 +34,8 @@ export interface ClusterMapEvents {
 
 /**
  * Which node of a Redis Cluster owns which slots. Several nodes are asked, and the newest answer counts by the epoch of the
- * cluster, so that a node that is cut off from the others misleads nobody. What a node says of one slot in a MOVED counts until
- * the answer to a question that was asked later.
+ * cluster, so that a node that is cut off from the others cannot mislead. The owner that a MOVED names for one slot counts until
+ * a node answers a question that was asked after it.
  */
 export class ClusterMap {
   readonly #settings: RedisSettings;
@@ -50,8 +50,8 @@ export class ClusterMap {
   #isUnknownTold = false;
   #isUnsettled = true;
   /**
-   * Another question must follow soon, whoever is settled: a node said that its cluster does not serve, so a replica may be about
-   * to take over; or something was amiss while a question was under way.
+   * Another question must follow soon, even if the map is settled. Either a node said that its cluster does not serve, so a
+   * replica may be about to take over, or a fault was reported while a question was under way.
    */
   #asksAgain = false;
   #isAsking = false;
@@ -79,7 +79,7 @@ export class ClusterMap {
     return this.#slots.masters;
   }
 
-  /** The name of the master of a slot; undefined if nobody is known to serve it. */
+  /** The name of the master of a slot; undefined if no master is known to serve it. */
   ownerOf(slot: number): string | undefined {
     return this.#slots.ownerOf(slot);
   }

@@ -12,7 +12,7 @@ export class SlotMap {
   readonly #owners: (string | undefined)[] = new Array<string | undefined>(SLOTS).fill(undefined);
   #addresses = new Map<string, HostAndPort>();
   #moves = 0;
-  /** Slots of which a MOVED told that no answer has confirmed or replaced → the number of that MOVED. */
+  /** Slots that a MOVED has reassigned → its number. An answer that confirms or replaces the owner removes the slot. */
   readonly #moved = new Map<number, number>();
 
   /** The masters that own slots: name → address. */
@@ -20,7 +20,7 @@ export class SlotMap {
     return this.#addresses;
   }
 
-  /** The name of the master of a slot; undefined if nobody is known to serve it. */
+  /** The name of the master of a slot; undefined if no master is known to serve it. */
   ownerOf(slot: number): string | undefined {
     return this.#owners[slot];
   }

@@ -201,7 +201,7 @@ function asOutcome(error: unknown): RedisRefusedError | RedisUnavailableError {
   return new RedisRefusedError(describeError(firstRefusal(error)));
 }
 
-/** Returns the refusal of the command because of which Redis refused a whole transaction. */
+/** Returns the refusal of the command that made Redis refuse its whole transaction. */
 function firstRefusal(error: Error): unknown {
   const { previousErrors } = error as { previousErrors?: readonly unknown[] };
   return previousErrors?.find((previous) => isErrorReply(previous)) ?? error;

@@ -16,7 +16,7 @@ export interface NodeHeartbeatSources {
   takeEvents(): readonly NodeEvent[] | undefined;
   /** The events that were taken last were not written; the next call must return them again. */
   eventsNotWritten(): void;
-  /** Answers what pages ask; called with undefined while nobody asks. A node without it is not asked. */
+  /** Answers what pages ask; called with undefined while no page asks. A node without it is not asked. */
   answer?(watch: ConsoleWatch | undefined): Promise<NodeAnswer | undefined>;
 }
 

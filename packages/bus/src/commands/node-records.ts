@@ -96,7 +96,7 @@ export class NodeRecords {
     );
   }
 
-  /** What pages of a console ask for; undefined if nobody asks. Rejects as {@link CommandLink.run} does. */
+  /** Reads what pages of a console ask for; undefined if no page asks. Rejects as {@link CommandLink.run} does. */
   async readWatch(): Promise<ConsoleWatch | undefined> {
     return readConsoleWatch(await this.#link.run(0, (redis) => redis.get(CONSOLE_WATCH_KEY)));
   }

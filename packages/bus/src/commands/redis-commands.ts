@@ -272,8 +272,8 @@ export class RedisCommands {
 
   /**
    * Keeps a revocation until it ends, and publishes it in the same step. Resolves with the number of nodes that Redis told at
-   * once, or with undefined if it keeps `MAX_REVOCATIONS` already, each of which says something, and did nothing. Rejects as
-   * {@link publish} does; after the outcome `unknown` it may be repeated.
+   * once. Resolves with undefined, and changes nothing, if Redis already keeps `MAX_REVOCATIONS` that are still in force. Rejects
+   * as {@link publish} does; after the outcome `unknown` it may be repeated.
    *
    * @param now ms since the Unix epoch.
    */
@@ -346,7 +346,7 @@ export class RedisCommands {
     return this.#nodes.writeWatch(watch);
   }
 
-  /** What pages of a console ask for; undefined if nobody asks. Rejects as {@link publish} does. */
+  /** Reads what pages of a console ask for; undefined if no page asks. Rejects as {@link publish} does. */
   readConsoleWatch(): Promise<ConsoleWatch | undefined> {
     return this.#nodes.readWatch();
   }

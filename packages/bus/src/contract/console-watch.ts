@@ -114,7 +114,7 @@ export interface NodeAnswer {
   readonly searches: readonly ClientSearch[];
 }
 
-/** Reads what pages ask for. Undefined if nobody asks, or if it is none. What is beyond a bound is left out. */
+/** Parses what pages ask for. Undefined if no page asks, or if the text is invalid. Leaves out what exceeds a bound. */
 export function readConsoleWatch(text: string | null): ConsoleWatch | undefined {
   const value = parse(text);
   if (typeof value !== 'object' || value === null) return undefined;

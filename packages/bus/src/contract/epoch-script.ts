@@ -6,7 +6,7 @@ export interface EpochStart {
   readonly changed: boolean;
   /** The epoch that the channel has now; empty when it has none. */
   readonly epoch: string;
-  /** The channel's last offset, which a new epoch goes on from; 0 when the channel has none. */
+  /** The channel's last offset; a new epoch continues after it. 0 if the channel has none. */
   readonly offset: number;
 }
 

@@ -14,7 +14,7 @@ export const CLUSTER_REVOCATION_CHANNEL = `${REVOCATION_CHANNEL}:{${REVOCATIONS_
 /** The most revocations in force. A node holds all of them, and reads all of them after each relink: 5 MB at most. */
 export const MAX_REVOCATIONS = 10_000;
 
-/** The longest time for which a revocation is kept, in s: 30 days. A token that lives longer outlives it. */
+/** The longest time for which a revocation is kept, in s: 30 days. A token that is valid for longer works again after it. */
 export const MAX_REVOCATION_SECONDS = 2_592_000;
 
 /** The longest subject or token id, in UTF-16 units. */

@@ -28,7 +28,7 @@ export class LeftServers {
     if (this.#left.size > LEFT_SERVERS_KEPT && oldest !== undefined) this.#left.delete(oldest);
   }
 
-  /** Forgets every server, because the state for which it was left has ended. */
+  /** Forgets every server, because the state that made the link leave it has ended. */
   forget(): void {
     this.#left.clear();
   }

@@ -29,7 +29,7 @@ export class LinkProbe {
   #wrongInRow = 0;
   #provenAt: number | undefined;
 
-  /** @param makeToken returns a token that nobody can guess, even from all earlier tokens. */
+  /** @param makeToken returns a token that cannot be guessed, even from all earlier tokens. */
   constructor(makeToken: () => string) {
     this.#makeToken = makeToken;
   }

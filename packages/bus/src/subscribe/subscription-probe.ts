@@ -93,7 +93,7 @@ export class SubscriptionProbe {
   #proven = false;
   /** The command connection that is known to lead to the subscription's server; 0: none. */
   #agreedWith = 0;
-  /** The command connection because of which the link was replaced; 0: none. */
+  /** The command connection that the link was replaced to follow; 0: none. */
   #followed = 0;
   #differed = false;
   #noCheckBefore = Number.NEGATIVE_INFINITY;
@@ -295,7 +295,7 @@ export class SubscriptionProbe {
   #isMisplaced({ code }: RedisRefusedError): boolean {
     const { misplaced } = this.#options;
     if (misplaced === undefined || code !== 'MOVED') return false;
-    // A node ends by itself what is sharded, and refuses this then. It would go on counting what is classic.
+    // A node ends a sharded subscription itself, and refuses this call then. It would keep a classic one.
     this.#kind.unsubscribe(this.#link.redis, [this.channel]).catch(() => {});
     misplaced();
     this.#checkIn(PROBE_SOON_MS);

@@ -79,7 +79,7 @@ export function sendJson(
 
 /**
  * Answers with a text. Does nothing when an answer has begun. Closes the connection when the body of the request was
- * not read to its end, so that the peer does not send a body that nobody wants.
+ * not read to its end, so that the peer does not send a body that is not used.
  */
 export function sendText(
   response: ServerResponse,

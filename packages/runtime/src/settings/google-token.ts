@@ -40,8 +40,8 @@ interface Answer {
 }
 
 /**
- * The access token of the VM's account, which is renewed before it ends for as long as it is not stopped. A service that cannot get one
- * goes on with the one that it has, and asks again.
+ * The access token of the VM's account. It is renewed before it ends, until it is stopped. If a renewal fails, the service keeps
+ * the token that it has, and asks again.
  */
 export class GoogleToken {
   readonly #settings: GoogleTokenSettings;
@@ -59,12 +59,12 @@ export class GoogleToken {
     this.#events = events;
   }
 
-  /** The token; undefined while there is none that is good. */
+  /** The token; undefined while there is no valid one. */
   get current(): string | undefined {
     return performance.now() < this.#endsAt ? this.#token : undefined;
   }
 
-  /** Asks for the first token, and goes on. */
+  /** Asks for the first token without waiting for it. */
   start(): void {
     void this.#renew();
   }

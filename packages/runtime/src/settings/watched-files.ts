@@ -18,7 +18,7 @@ export interface WatchedFilesOptions<Value> {
   readonly parse: (contents: readonly Buffer[]) => Value | Promise<Value>;
   /** The files have changed, and the new value counts. */
   readonly changed: (value: Value) => void;
-  /** The files have changed and are not usable. The previous value goes on. The event comes once for each change. */
+  /** The files have changed and are not usable. The previous value stays in use. Called once for each change. */
   readonly unusable: (cause: string) => void;
   /** Time between two looks, in ms; {@link POLL_INTERVAL_MS} by default. */
   readonly pollMs?: number;

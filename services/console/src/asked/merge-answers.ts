@@ -36,7 +36,7 @@ export interface ClientOnNode extends FoundClient {
 /** The most clients that a page is shown of one search. */
 const MAX_SHOWN_CLIENTS = 50;
 
-/** Of these at most so many that have ended, so that those that are connected have room. */
+/** The most ended clients among them, so that connected ones have room. */
 const MAX_SHOWN_ENDS = 25;
 
 /** Whether an edge has answered a list. Until then it is unknown what is on it, unless there is no edge. */
@@ -63,7 +63,7 @@ export function mergeList(
   edges: number,
 ): readonly ChannelRow[] {
   const rows = new Map<string, ChannelRow>();
-  /** Edges of which a channel that they do not list has no subscriber. */
+  /** The number of edges with complete lists: a channel missing from one has no subscriber there. */
   let wholeLists = 0;
   /** Of each channel, the other edges that list it. */
   const inPartOfList = new Map<string, number>();
@@ -129,7 +129,7 @@ export function mergeSearch(text: string, answers: readonly NodeAnswer[]): reado
   return [...shown, ...gone.slice(0, MAX_SHOWN_CLIENTS - shown.length)];
 }
 
-/** The age of the latest of two publications, each of which there may not have been. */
+/** The age of the later of two publications, either of which may be missing. */
 function latest(one: number, other: number): number {
   if (one < 0) return other;
   return other < 0 ? one : Math.min(one, other);

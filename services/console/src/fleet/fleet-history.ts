@@ -39,7 +39,7 @@ const UNKNOWN = Object.fromEntries(
   POINT_FIGURES.map((name) => [name, Number.NaN]),
 ) as unknown as FleetPoint;
 
-/** Figures of which a minute has the sum; of the others it has the largest. */
+/** Figures that a minute adds up; it keeps the largest value of the others. */
 const SUMMED: ReadonlySet<keyof FleetPoint> = new Set(['lost', 'repaired']);
 
 /** The figures of a minute that is not over yet. */
@@ -62,7 +62,7 @@ export interface HistoryMinute {
   readonly figures: FleetPoint | undefined;
 }
 
-/** What the charts show. It lives in the process, so a page that is loaded again has it. 131 KB, whatever happens. */
+/** The figures that the charts show. The process keeps them, so that a reloaded page has them. They always take 131 KB. */
 export class FleetHistory {
   readonly #seconds = new Map(POINT_FIGURES.map((name) => [name, new Series(HISTORY_SECONDS)]));
   readonly #minutes = new Map(POINT_FIGURES.map((name) => [name, new Series(HISTORY_MINUTES)]));
@@ -77,7 +77,7 @@ export class FleetHistory {
   }
 
   /**
-   * Takes a second in. Seconds between two calls for which there was none stay unknown.
+   * Appends a second. The seconds that were skipped since the last call stay unknown.
    *
    * @param point undefined for a second of which nothing is known.
    * @param at ms of the wall clock.

@@ -24,7 +24,7 @@ const RATE_SECONDS = 5;
 /** The longest time between two readings that counts as seen, in ms: longer ones are those of a Redis that stood still. */
 const MOST_STEP_MS = 1_000;
 
-/** The least time from a new state of a node to its next, in ms: it writes one a second, of which one that was late is followed sooner. */
+/** The least time from a node's new state to its next, in ms. A node writes one a second, and the next one follows a late one sooner. */
 const DUE_AFTER_MS = 700;
 
 /** Time over which what the wire saves is shown, in s. */

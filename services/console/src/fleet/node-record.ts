@@ -86,7 +86,7 @@ export class NodeRecord {
     this.#busy.push(figures.busyPermille ?? 0);
   }
 
-  /** Seconds passed of which nothing is known: Redis did not answer. Their places stay empty, so that windows are as long as they say. */
+  /** Appends seconds without figures, because Redis did not answer. They stay empty, so that windows keep their length. */
   skip(seconds: number): void {
     this.#seconds += seconds;
     this.#pushUnknown(Math.min(seconds, WINDOW_SECONDS));
@@ -97,7 +97,7 @@ export class NodeRecord {
     return growth(this.#totals.get(total), seconds);
   }
 
-  /** How much a total has grown since the last second before this one of which it is known. */
+  /** How much a total has grown since the last earlier second whose total is known. */
   increaseSinceKnown(total: KeptTotal): number {
     return this.increase(total, this.#knownBack(total, 1) ?? 1);
   }
@@ -160,9 +160,9 @@ export class NodeRecord {
 }
 
 /**
- * A state leaves the figures of the wire out that are 0, and all of them where it has no room. A total that was more tells which it
- * is. Then those before hold. As zeros they would say that nobody reads binary frames, and the next state that has room would count
- * all bytes ever saved as those of one second.
+ * A state leaves out the wire figures that are 0, and all of them if it has no room. A total never shrinks, so a missing total that
+ * was above 0 means that there was no room. The previous figures hold then. Zeros would say that no client reads binary frames,
+ * and the next state with room would count all bytes ever saved as those of one second.
  */
 function withWireFigures(state: NodeState, before: NodeState): NodeState {
   const known = Object.entries(before.figures).filter(([name]) => name in WIRE_FIGURES);

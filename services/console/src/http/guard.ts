@@ -29,7 +29,7 @@ export class Guard {
   );
 
   /**
-   * @param token what an operator logs in with; undefined if nobody must log in, and nobody may act.
+   * @param token what an operator logs in with; undefined: no login is needed, and no one may act.
    * @param hosts further names under which browsers reach the console.
    */
   constructor(token: string | undefined, hosts: readonly string[]) {
@@ -42,7 +42,7 @@ export class Guard {
     return this.#token !== undefined;
   }
 
-  /** Why a request must get nothing at all; undefined if it may go on to its route. */
+  /** Why a request must be refused whatever its route; undefined if its route may answer it. */
   refusal(request: IncomingMessage): HttpErrorDetails | undefined {
     return pageFault(request, this.#names);
   }
@@ -52,7 +52,7 @@ export class Guard {
     return this.#token === undefined || this.#isLoggedIn(request, now);
   }
 
-  /** When the login of a request ends, in ms of the wall clock; undefined where nobody must log in. */
+  /** When the login of a request ends, in ms of the wall clock; undefined if no login is needed. */
   sessionEndsAt(request: IncomingMessage): number | undefined {
     return this.#token === undefined ? undefined : (this.#loginEndsAt(request) ?? 0);
   }

@@ -58,7 +58,7 @@ export class Viewers {
   /**
    * Accepts a page. From then on it gets everything that is sent to all.
    *
-   * @param endsAt when its login ends, in ms of the wall clock; undefined where nobody must log in.
+   * @param endsAt when its login ends, in ms of the wall clock; undefined if no login is needed.
    */
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, endsAt: number | undefined): void {
     this.#server.handleUpgrade(request, socket, head, (webSocket: WebSocket) => {

@@ -15,7 +15,7 @@ export interface LargestRequest {
 
 /** Who makes a request, and what it may do. */
 export interface Caller {
-  /** For logs, and for whatever is counted by caller. It holds no part of a token. */
+  /** Names the caller in logs and in counts by caller. It holds no part of a token. */
   readonly name: string;
   readonly rights: ReadonlySet<Right>;
   /** Whether the caller may publish to the channel. Reserved names are refused elsewhere, to everybody. */

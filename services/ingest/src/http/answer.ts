@@ -33,7 +33,7 @@ export function answerMany(response: ServerResponse, results: readonly ItemResul
 }
 
 /**
- * Returns the error of a request of which no item was published, as far as is known. If Redis failed any item, the error says that
+ * Returns the error of a request without a single item that is known to be published. If Redis failed any item, the error says that
  * the request may be repeated unchanged, and that of an item in doubt says so first; otherwise it is that of the first item.
  */
 function wholeFailure(failures: readonly ItemFailure[]): HttpErrorDetails | undefined {

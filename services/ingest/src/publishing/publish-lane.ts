@@ -130,7 +130,7 @@ export class PublishLane {
     this.#waiting.push(entry);
   }
 
-  /** Redis is available again. Sends what waits at once. */
+  /** Sends the waiting items at once, because Redis is available again. */
   resume(): void {
     this.#endPause();
     this.pump();

@@ -64,7 +64,7 @@ interface CountedLane extends Held {
  * unavailable, within limits of count, bytes and age.
  *
  * Each slot of a cluster has a lane of its own while publications of it wait or are in flight, so that a shard that is away,
- * or a slot that moves, delays no other one. A channel never changes its slot, so its order holds whoever owns it. One Redis
+ * or a slot that moves, delays no other one. A channel never changes its slot, so its order holds when the slot's owner changes. One Redis
  * has one lane. A shard that is away leaves {@link SHARD_SHARE} of the room to the others.
  */
 export class PublishQueue {
@@ -122,7 +122,7 @@ export class PublishQueue {
     return promise;
   }
 
-  /** Redis, or a shard of it, is available again, or slots have another owner. Sends what waits at once. */
+  /** Sends the waiting items at once, because Redis or a shard is available again, or slots have another owner. */
   resume(): void {
     this.#countByOwner();
     for (const { lane } of [...this.#lanes.values()]) lane.resume();
@@ -173,7 +173,7 @@ export class PublishQueue {
     });
   }
 
-  /** Counts what waits in the shares of the servers that have the slots now. A master that is promoted has another name. */
+  /** Counts the waiting items for the servers that own the slots now. A promoted master has another name. */
   #countByOwner(): void {
     const { lanes } = this.#publisher;
     if (lanes === undefined) return;

@@ -73,7 +73,7 @@ const NOT_PUBLISHED = 'This was not published; try again.';
 const NOT_SENT = `Redis does not answer right now. ${NOT_PUBLISHED}`;
 const NOT_TAKEN = `Redis takes no publications right now. ${NOT_PUBLISHED}`;
 
-/** Whether Redis has published it, or still will, nobody knows. */
+/** The message for an outcome that is unknown: Redis may have published it, or may still do so. */
 export const DOUBT = 'Redis does not answer right now. Nobody knows whether it published this.';
 
 /** Publishes one publication and resolves with its result. A fault of Redis never rejects the promise. */
