@@ -57,7 +57,7 @@ function run(command, args, stdio) {
     const watch = setInterval(() => {
       const isOrphaned = process.env.npm_lifecycle_event !== undefined && process.ppid !== parent;
       if (!isOrphaned) return;
-      // Once: a second signal means that it is to end at once.
+      // Only one signal: a second one would make the child end at once, without a drain.
       clearInterval(watch);
       pass('SIGTERM');
     }, PARENT_INTERVAL_MS);

@@ -129,7 +129,7 @@ run "autoscaled" {
 
   assert {
     condition     = google_compute_region_autoscaler.edge[0].autoscaling_policy[0].metric[0].single_instance_assignment == 28000
-    error_message = "an edge is to hold 70 % of its 40,000 clients"
+    error_message = "an edge must hold 70 % of its 40,000 clients"
   }
 }
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 
-/** A package of others, of which a part or all is in a release. */
+/** A package of other authors that is in a release, whole or in part. */
 export interface BundledPackage {
   /** Where it is installed, absolute. */
   readonly folder: string;

@@ -48,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
       ...options,
       report: (line) => console.error(`making ${line}`),
     });
-    // As in SHA256SUMS, for whoever reads it by a program.
+    // As in SHA256SUMS, so that a program can read it.
     for (const { file, sha256 } of artifacts) console.log(`${sha256}  ${file}`);
     console.error('');
     for (const { file, bytes } of artifacts) console.error(`${megabytes(bytes)}  ${file}`);

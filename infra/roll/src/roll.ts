@@ -217,8 +217,8 @@ async function expectNoneIdle(fleet: Fleet): Promise<void> {
 }
 
 /**
- * Ensures that every node accepts a token before anything changes. A refusal in the middle would leave a group of which
- * some nodes are new, and the added nodes.
+ * Ensures that every node accepts a token before anything changes. A refusal in the middle would leave a
+ * group of old and new nodes, and the added ones.
  */
 async function expectTokenTaken(nodes: readonly FleetNode[], admin: AdminClient): Promise<void> {
   const areTaken = await Promise.all(nodes.map((node) => admin.takesToken(node)));

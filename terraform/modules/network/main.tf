@@ -1,5 +1,5 @@
 # A network of its own, or one that is there. VMs in it have no public address and reach Google's services privately; there is
-# no NAT unless asked for, since nothing is installed at boot. What may come in is said by whoever serves it.
+# no NAT unless asked for, since nothing is installed at boot. The module that serves traffic says what may come in.
 
 # What Google's Identity-Aware Proxy forwards TCP from.
 locals {

@@ -10,8 +10,8 @@ locals {
     var.redis_mode == "single" ? {} : { REDIS_MODE = var.redis_mode },
     var.redis_ca_pem == "" ? {} : { REDIS_CA_FILE = "/etc/tradewind/redis-ca.pem" },
   )
-  # Balancers notice that a VM drains at the second check that fails, 5 s apart: as long as that, and a little
-  # longer, it goes on accepting. They keep idle connections for 600 s, and must be the first to let them go.
+  # Balancers notice a drain at the second failed check, 5 s after the first. A VM accepts until then, and a little
+  # longer. They keep idle connections for 600 s, and must be the first to let them go.
   balancer_environment = {
     DRAIN_ACCEPT_SECONDS    = "12"
     HTTP_KEEP_ALIVE_SECONDS = "620"

@@ -1,4 +1,4 @@
-/** Seconds that are kept: as many as a wide terminal has columns for. */
+/** Seconds that are kept: a wide terminal has a column for each. */
 const MAX_SECONDS = 200;
 
 /** How often the counter is read, in ms. */

@@ -248,7 +248,7 @@ function eventRows(events: readonly DemoEvent[], most: number): Line[] {
     ]);
 }
 
-/** The first commands; none if there is no room for two, of which one needs the other. */
+/** The first commands; none if there is no room for two, since one of them needs the other. */
 function block(commands: readonly Line[], most: number): readonly Line[] {
   return most < 2 ? [] : commands.slice(0, most);
 }
