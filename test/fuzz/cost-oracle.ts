@@ -8,7 +8,7 @@ export interface TrafficSample {
   readonly outBytes: number;
 }
 
-/** The allowed output: at once, per time, and for each byte of input. */
+/** The allowed output: in one burst, a second, and for each byte of input. */
 export interface TrafficAllowance {
   readonly burstBytes: number;
   readonly bytesPerSecond: number;

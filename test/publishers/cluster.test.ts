@@ -149,7 +149,7 @@ describe('TypeScript on a Cluster of ioredis', () => {
   });
 
   // Last, because one master fewer is there afterwards.
-  it('goes on on other shards while a master is away, and on its own once the replica has taken over', {
+  it('publishes on other shards while a master is away, and on its shard once the replica has taken over', {
     timeout: FAULT_DEADLINE_MS,
   }, async () => {
     const redis = connectCluster(masters[0]!.url);

@@ -11,10 +11,10 @@ const PIPELINE = 25;
 
 const CHANNELS = ['BTC.trade', 'ETH.trade', 'SOL.trade', 'DOGE.trade'];
 
-/** What was answered survives SIGKILL. A failover by FAILOVER loses nothing either, so each has to be there once. */
+/** An answered publication survives SIGKILL. FAILOVER loses none either, so each must be there once. */
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
-/** A call goes on for so long, in ms: a busy machine needs some seconds for a restart and a failover. */
+/** The longest that a call may take, in ms: a busy machine needs some seconds for a restart and a failover. */
 const DEADLINE_MS = 60_000;
 
 const isPublish: CommandFilter = ([name = '']) => /^(evalsha|eval)$/i.test(name);
@@ -67,7 +67,7 @@ async function publishThroughFaults(withKey: boolean): Promise<Outcome> {
     }),
   );
   all.catch(() => {});
-  /** Lets so many more be published, and waits until no channel can go on. */
+  /** Lets `count` more be published, and waits until every channel has used up what it may publish. */
   const publish = async (count: number): Promise<void> => {
     allowed += count;
     const published = eventually(() => done > allowed - PIPELINE, { deadlineMs: DEADLINE_MS });

@@ -86,7 +86,7 @@ async function expectGentleMoves(clients: ClientsUnderLoad, published: Published
   expect(verdict.burst).toBeLessThanOrEqual(Math.ceil(CLIENTS * MAX_SHARE));
 }
 
-/** A tier of which `running` run from the start; the `later` ones have a place. */
+/** A tier whose `running` nodes run from the start; for `later` ones only a place in the group is kept. */
 async function startTier(
   running: readonly string[],
   later: readonly string[] = [],

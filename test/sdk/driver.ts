@@ -65,8 +65,8 @@ export const DRIVER_CALLS = [
 ] satisfies readonly (keyof Driver)[];
 
 /**
- * What happens to the page that a scenario runs in. A call is answered at once, and done a moment later: a page that is
- * frozen hears no answer.
+ * What happens to the page that a scenario runs in. A call is answered at once and carried out a moment later, since a
+ * frozen page hears no answer.
  */
 export interface PageDriver {
   /** Freezes the page for at least `forMs`, and publishes `count` payloads meanwhile. */

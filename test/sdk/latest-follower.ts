@@ -2,8 +2,8 @@ import type { Position } from '@tradewind/client';
 import { Follower, type OfOffsets } from './follower.ts';
 
 /**
- * Reads a channel of which something may be skipped, and judges it as {@link Follower} does, but for this: what was skipped and what was
- * lost between two publications must be what their offsets leave out.
+ * Reads a channel whose publications may be skipped, and judges it as {@link Follower} does, with one rule more: skipped and lost
+ * publications together must fill the hole between two offsets.
  */
 export class LatestFollower extends Follower {
   /** The publication before the gaps that came last, and how many publications those lost. */

@@ -107,7 +107,7 @@ export class Scene {
     return follower;
   }
 
-  /** Follows a channel of which consumers want the latest. Without `everyMs` it wants all, and lives with what others left out. */
+  /** Follows a channel whose consumers want the latest. Without `everyMs` it wants all, and accepts what others left out. */
   followLatest(
     client: Client,
     channel: string | number,

@@ -110,8 +110,8 @@ interface Measured {
 
 /**
  * Measures the server with one half of the clients and with both, in turns. All clients stay connected; the half that wants the
- * latest subscribes and unsubscribes. In each run it also has a channel of which it is sent as much without conflation: what a write
- * costs nobody can save. The runs begin with each of the three in turn, so that a drift of the machine falls on all of them.
+ * latest subscribes and unsubscribes. In each run it also gets as many frames by a channel without conflation: conflation cannot save
+ * what those writes cost. The runs begin with each of the three in turn, so that a drift of the machine falls on all of them.
  */
 export async function measureLatest(
   plan: LatestPlan,

@@ -14,7 +14,7 @@ import { formatNumber, formatShare, formatTable } from '../figures/table.ts';
 import { identified, withIdentity } from './identity.ts';
 import { type Turns, watchTurns } from './turns.ts';
 
-/** Clients with tokens that come at once, as after the end of another node, and clients that are there. */
+/** Clients with tokens that connect at once, as after the end of another node, and clients that were connected before. */
 export interface StormPlan {
   readonly clients: number;
   readonly present: LoadShape;

@@ -28,7 +28,7 @@ export const EDGE_THROUGH_STREAMS: Subject = {
   settings: { EDGE_WRITES: 'stream' },
 };
 
-/** All clients on one channel: millions of deliveries a second, of which tens of thousands of latencies suffice. */
+/** All clients on one channel: millions of deliveries a second. Tens of thousands of their latencies suffice. */
 export const CROWD: LoadShape = {
   clients: 1_000,
   channels: 1,
@@ -80,7 +80,7 @@ export const EDGE_WITHOUT_PINGS: Subject = {
   settings: { ...INSPECTABLE, EDGE_PING_SECONDS: '3600' },
 };
 
-/** Clients that come at once, and others that are there and notice as little as possible. */
+/** Clients that connect at once, beside others that must notice as little as possible. */
 export const STORM: Omit<StormPlan, 'seconds'> = {
   clients: 10_000,
   present: { ...CROWD, clients: 500, sampleEvery: 1, rampPerSecond: 500 },
@@ -95,8 +95,8 @@ export const LATEST = {
 } as const;
 
 /**
- * Many channels of which each has few clients: a hub encodes for them as often as for a crowd. Few clients have many channels each, or writing
- * to them would take the hub's core.
+ * Many channels with few clients each: a hub encodes for them as often as for a crowd. Few clients with many channels each, because
+ * writing to more clients would take the hub's core.
  */
 export const MANY_CHANNELS: LoadShape = {
   ...CROWD,

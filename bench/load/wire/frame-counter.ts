@@ -84,7 +84,7 @@ export class FrameCounter {
   readonly #sampleEvery: number;
   #untilSample: number;
   #highest = 0;
-  /** The beginning of a frame, or of a control frame, of which more is to follow. */
+  /** The first bytes of a frame, or of a control frame, whose rest has not arrived. */
   #pending: Buffer | undefined;
   /** Bytes of the current publication that have not arrived and will be skipped. */
   #skip = 0;

@@ -49,7 +49,7 @@ it('B8: 5,000 clients are dropped at once and are back within a minute, with not
   expect(scenario.count('recovered')).toBe(CLIENTS);
 });
 
-/** The limit of an edge's clients, and as many more that connect at once without jitter. */
+/** The limit of an edge's clients. The same number of others connects at once, without jitter. */
 const MOST = 50;
 const CROWD = 200;
 

@@ -61,7 +61,7 @@ async function tradewind(
 }
 
 describe('tradewind pub', () => {
-  it('publishes to whoever is subscribed, once for a key', async () => {
+  it('publishes to all subscribers, once for a key', async () => {
     const channel = 'cli.pub';
     await using client = await TestClient.connect(tier.edges[0]!.wsUrl, { channels: [channel] });
     const args = ['pub', channel, '{"price":"1.10"}', '--key', 'trade-1'];
@@ -229,7 +229,7 @@ describe('tradewind check', () => {
     expect(out.at(-1)).toMatch(/^FAILED {2}trades .*another one\?$/);
   });
 
-  it('goes on when the edge is not there', async () => {
+  it('reports the other checks when the edge is not there', async () => {
     const { code, out } = await tradewind(['check', '--json', '--edge', 'ws://127.0.0.1:1/ws']);
     expect(code).toBe(1);
     expect(out.map((line) => JSON.parse(line))).toMatchObject([

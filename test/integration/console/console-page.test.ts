@@ -226,7 +226,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     void trades;
   });
 
-  it('goes on with a tape after the console was started again', async ({ skip }) => {
+  it('continues its tape after the console was started again', async ({ skip }) => {
     await using opened = await open(skip, { hasLogin: false });
     const { page, tier, ingest } = opened;
     await using client = await TestClient.connect(tier.edges[0]!.wsUrl, {
@@ -400,7 +400,7 @@ describe('the page of the console', { timeout: TEST_DEADLINE_MS }, () => {
     await problem.waitFor();
     expect(await problem.locator('time').getAttribute('datetime')).toBe(since);
     await page.getByRole('status').filter({ hasText: 'Failing' }).waitFor();
-    // The sentence counts seconds, of which a screen reader is not told each.
+    // The sentence counts seconds, and a screen reader must not read each of them out.
     const told = page.getByRole('status').filter({ hasText: 'Failing' });
     const [spoken, seen] = [await told.textContent(), await page.locator('.verdict').textContent()];
     await eventually(async () => (await page.locator('.verdict').textContent()) !== seen);

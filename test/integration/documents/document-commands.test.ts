@@ -20,7 +20,7 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** How long the commands of one block may take, in ms. */
 const RUN_DEADLINE_MS = 60_000;
 
-/** Documents of which another test runs every block for a shell as it stands there. */
+/** Documents whose shell blocks another test runs, each unchanged. */
 const RUN_WHOLE: Readonly<Record<string, string>> = {
   'docs/publishing.md': 'test/integration/documents/publish-examples.test.ts',
   'docs/identity.md': 'test/integration/documents/token-examples.test.ts',

@@ -10,7 +10,7 @@ import { startTier } from '../../support/tier.ts';
 const SECONDS = Number(process.env.FLOOD_SECONDS ?? shortOrLong(2, 60));
 const FLOOD_RATE = Number(process.env.FLOOD_RATE ?? shortOrLong(500, 2_000));
 
-/** Those beside whom the flood goes on: an address each, and one handshake a second each. */
+/** Clients that connect during the flood: an address each, and one handshake a second each. */
 const OTHERS = 50;
 const FLOODER = '127.0.66.1';
 

@@ -85,7 +85,7 @@ it('clients of both subprotocols get the same of one channel, byte for byte, one
 });
 
 it.each(PROTOCOLS)(
-  'a slow client with %s is told its gap and goes on',
+  'a slow client with %s is told its gap and receives what follows',
   async (protocol) => {
     const [slow, steady] = await Promise.all([connect(protocol), connect(protocol)]);
     await publish(50);

@@ -110,7 +110,7 @@ describe('what a node may ask of Redis is not used up by one address', () => {
     }
     const history = (channel: string): ChannelChoice[] => [{ channel, history: 1_000 }];
     const other = await clientOf(tier, OTHER);
-    // One after another until the limit is met: what is asked for at once is charged before its size is known.
+    // One after another until the limit is met: requests at once would be charged before their sizes are known.
     const [first, second, ...greedy] = await Promise.all(
       Array.from({ length: 8 }, () => clientOf(tier, GREEDY)),
     );

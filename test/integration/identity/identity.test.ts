@@ -148,7 +148,7 @@ describe.each([1, 3])('over %i workers', (workers) => {
 
   // It takes ten seconds: as much as clocks may differ.
   it.runIf(workers > 1 || IS_LONG)(
-    'tells that a token ends, and closes with 4402; a new token for the same subject goes on',
+    'tells that a token ends, and closes with 4402; a new token for the same subject keeps the connection',
     async () => {
       await using tier = await startTier({ edges: 1, env: symmetric });
       const [edge] = tier.edges as [(typeof tier.edges)[0]];

@@ -209,7 +209,7 @@ it('ends a revoked subject within a second on each node: cut off and restarted o
   }
 });
 
-it('control: where Redis keeps nothing, a node that was cut off or restarted goes on', async ({
+it('control: where Redis keeps no revocations, a node that was cut off or restarted still serves the subject', async ({
   skip,
 }) => {
   skip(IS_CLUSTER, 'the one edge is cut off by a proxy to one address');

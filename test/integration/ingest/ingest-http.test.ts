@@ -271,7 +271,7 @@ describe('a file of tokens', () => {
       })),
     });
 
-  it('counts again when it changes, and goes on as it was while it has a mistake', async () => {
+  it('takes effect again when it changes, and keeps its last good content while it has a mistake', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tradewind-tokens-'));
     const path = join(folder, 'tokens.json');
     async function put(text: string): Promise<void> {

@@ -88,7 +88,7 @@ it('says who it is by the token of its VM, and says it again on the live link be
   expect((await fetch(url, { method: 'POST', body: '1' })).status).toBe(200);
 });
 
-it('goes on with the token that it has while it gets no other, and comes back when it gets one', async () => {
+it('keeps using its token while it gets no other, and comes back when it gets one', async () => {
   await using ingest = await startIngest(environment());
   await untilLinked(ingest);
   isAway = true;

@@ -74,7 +74,7 @@ async function moveClients(count: number, copiesAgain: boolean): Promise<Outcome
   const after = stack.use(await startEdge({ REDIS_MODE: 'cluster', REDIS_URL: cluster.url }));
   await untilLinked(before);
   await untilLinked(after);
-  // What a balancer is to clients: one address, whichever edge answers.
+  // As behind a balancer, clients know one address, whichever edge answers.
   const balancer = stack.use(
     await TcpFaultProxy.start({ host: '127.0.0.1', port: before.port, speaks: 'bytes' }),
   );

@@ -53,7 +53,7 @@ interface Run {
   readonly err: string;
 }
 
-/** Runs `tradewind migrate` from the single Redis to the Cluster, of which it is told one node. */
+/** Runs `tradewind migrate` from the single Redis to the Cluster, and names one node of it. */
 async function migrate(...options: readonly string[]): Promise<Run> {
   const args = ['migrate', '--from', source.url, '--to', cluster.nodes[1]!.url, '--json'];
   const child = spawn(process.execPath, [PROGRAM, ...args, ...options]);

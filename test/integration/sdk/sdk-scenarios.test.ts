@@ -16,7 +16,7 @@ const SEED = Number(process.env.SDK_SEED ?? Date.now() % 1_000_000);
 const BY_CHANCE = 25;
 const SEEDS = shortOrLong(4, 200);
 
-/** A control fails in one of so many runs. */
+/** A control must fail within this number of seeds. */
 const CONTROL_SEEDS = 20;
 /** What a control has lost does not come, however long one waits. */
 const CONTROL_WITHIN_MS = 2_000;

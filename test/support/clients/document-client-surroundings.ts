@@ -23,7 +23,7 @@ export interface Surroundings {
   after(ms: number, act: () => void): () => void;
   /** From 0, inclusive, to 1. */
   random(): number;
-  /** Gets a new token and calls `use`, at once or later; with undefined if there is none to be had. */
+  /** Gets a new token and calls `use`, at once or later; with undefined if there is none. */
   token?(use: (token: string | undefined) => void): void;
 }
 

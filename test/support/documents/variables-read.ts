@@ -1,4 +1,4 @@
-/** The variables of a process, of which a reader sees none set. */
+/** The variables of a process, each of which looks unset to its reader. */
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The names of the variables that `read` asks for, where none is set. */

@@ -7,7 +7,7 @@ import type { RedisPlace } from './test-redis.ts';
 
 /**
  * Whether the tests about Redis run on a Redis Cluster of three masters and three replicas: `TEST_REDIS_MODE=cluster`, which
- * the project `integration-cluster` sets. What makes no sense there is skipped with a word.
+ * the project `integration-cluster` sets. Tests that make no sense there are skipped, and say why.
  */
 export const IS_CLUSTER = process.env.TEST_REDIS_MODE === 'cluster';
 
@@ -41,13 +41,13 @@ export async function startRedisOfMode(options: StartRedisOptions = {}): Promise
   };
 }
 
-/** What services are told of a Redis. @param login `user:password@`, or nothing. */
+/** The environment that points a service to a Redis. @param login `user:password@`, or nothing. */
 export function serviceEnv({ url, cluster }: RedisPlace, login = ''): ServiceEnvironment {
   const env = { REDIS_URL: url.replace('redis://', `redis://${login}`) };
   return cluster === undefined ? env : { ...env, REDIS_MODE: 'cluster' };
 }
 
-/** What parts of the bus are told of a Redis. */
+/** The settings that point a part of the bus to a Redis. */
 export function busSettings({ url, cluster }: RedisPlace): RedisSettings {
   return {
     ...{ url, password: undefined, certificateAuthority: undefined },

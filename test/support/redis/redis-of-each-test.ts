@@ -11,7 +11,7 @@ const SETTINGS = {
 };
 
 /**
- * Gives each test of a file an empty Redis: one for all of them, which is made as new between them. In cluster mode it is a
+ * Gives each test of a file an empty Redis: all of them share one server, which is reset between tests. In cluster mode it is a
  * cluster.
  *
  * @param options makes a server with arguments of its own for each test, but for a cluster, whose nodes take seconds to find

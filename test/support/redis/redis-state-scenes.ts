@@ -294,7 +294,7 @@ function startNaiveLink({ host, port }: RedisNode, channel: string) {
   };
 }
 
-/** What a state is played on: one Redis, or a Cluster of which one master is brought into it. */
+/** Where a state is played: on one Redis, or on one master of a Cluster. */
 interface Stage extends Pick<Scene, 'redis' | 'others' | 'channel'> {
   /** All links of services to {@link redis} go through it. */
   readonly proxy: TcpFaultProxy;

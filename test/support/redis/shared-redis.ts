@@ -11,8 +11,8 @@ export interface SharedRedis extends TestRedis {
 }
 
 /**
- * Starts a Redis for tests that need no server of their own. A container for each of many short tests takes most of the time
- * of their file. The caller ends it.
+ * Starts a Redis for tests that need no server of their own. With a container for each of many short tests, containers
+ * would take most of the time of their file. The caller ends it.
  */
 export async function startSharedRedis(): Promise<SharedRedis> {
   const redis = await startRedis();
