@@ -21,7 +21,7 @@ export interface Failure {
   readonly isUnknown: boolean;
 }
 
-/** A publication was not published, or it is unknown whether it was; `outcome` tells which. */
+/** A publication was not published, or it is unknown whether it was: see {@link PublishError.published}. */
 export class PublishError extends Error {
   override readonly name = 'PublishError';
   /**
@@ -35,7 +35,7 @@ export class PublishError extends Error {
   readonly code: string;
   /** Whether the same call, with the same key, may succeed later. */
   readonly retryable: boolean;
-  /** `no`: nobody receives it. `unknown`: repeat it with the same {@link key}, which publishes it at most once. */
+  /** `no`: no client receives it. `unknown`: repeat it with the same {@link key}, which publishes it at most once. */
   readonly published: 'no' | 'unknown';
   readonly channel: string;
   /** The idempotency key: the caller's, or the random one that was made for this call. */

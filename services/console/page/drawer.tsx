@@ -39,7 +39,7 @@ export function Drawer(props: {
   );
 }
 
-/** Keeps the focus inside the drawer, from its last element to its first and back, because it would be hidden behind it. */
+/** Moves the focus from the drawer's last element to its first, and back. Behind the drawer it would be invisible. */
 function keepFocus(drawer: HTMLElement, event: KeyboardEvent): void {
   const places = [
     ...drawer.querySelectorAll<HTMLElement>('button:not([disabled]), input, [tabindex="0"]'),
