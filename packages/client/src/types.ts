@@ -257,7 +257,7 @@ export interface ClientStats {
   readonly gaps: Readonly<Partial<Record<GapReason, number>>>;
   /** Connections after the first. */
   readonly reconnects: number;
-  /** The latest round trip to the node, ms; missing until one was measured. */
+  /** The latest round trip to the node, ms; missing until one was measured, also after a move to another node or a jump of the clock. */
   readonly rttMs?: number;
   /** The server's clock minus this one, ms; missing until it is known. */
   readonly clockOffsetMs?: number;

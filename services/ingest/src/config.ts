@@ -65,7 +65,7 @@ const KIBIBYTE = 1_024;
 /** With bodies of 64 MiB each, these need 8 GiB. */
 const MAX_BODIES_IN_FLIGHT = 128;
 
-/** A week. No publisher repeats a key, and no client asks for a history, after that time. */
+/** A week: longer than a publisher is likely to repeat a key, or a client to ask for a history. */
 const MAX_SECONDS = 604_800;
 const MEBIBYTE = KIBIBYTE * KIBIBYTE;
 

@@ -272,8 +272,8 @@ export class RedisCommands {
 
   /**
    * Keeps a revocation until it ends, and publishes it in the same step. Resolves with the number of nodes that Redis told at
-   * once. Resolves with undefined, and changes nothing, if Redis already keeps `MAX_REVOCATIONS` that are still in force. Rejects
-   * as {@link publish} does; after the outcome `unknown` it may be repeated.
+   * once. Resolves with undefined, and keeps nothing new, if `MAX_REVOCATIONS` are kept and none of them could be removed
+   * because another one covers it. Rejects as {@link publish} does; after the outcome `unknown` it may be repeated.
    *
    * @param now ms since the Unix epoch.
    */

@@ -52,7 +52,7 @@ const LIVE_PATH = '/v1/live';
 
 const FULL: HttpErrorDetails = {
   ...{ status: 503, code: 'node_full', retryable: true },
-  message: `${MAX_VIEWERS} pages are open, which is as many as may be.`,
+  message: `${MAX_VIEWERS} pages are open: this console serves no more.`,
 };
 
 const TOO_MANY_LOGINS: HttpErrorDetails = {
