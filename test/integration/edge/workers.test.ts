@@ -146,6 +146,8 @@ it('replaces a worker that throws under load: its clients are back at once, the 
   expect(await tier.subscribers(CHANNEL)).toBe(1);
   const all = [...kept, ...returned.map(({ client }) => client), ...later];
   await Promise.all(all.map((client) => client.terminate()));
+  // Nor does the worker that was lost want the channel any more.
+  await eventually(async () => (await tier.subscribers(CHANNEL)) === 0);
 });
 
 it('does not replace a worker that ends while the node drains, and still ends in time', async () => {

@@ -84,7 +84,7 @@ export class ChannelView implements Channel<unknown> {
   }
 
   #read(options: IterateOptions = {}, tellsAll: boolean): Reader {
-    this.#channel.throwIfClosed();
+    if (!options.signal?.aborted) this.#channel.throwIfClosed();
     const reader = new Reader(this.#channel, this.name, options, tellsAll);
     if (!reader.isOver) this.#channel.admit(reader, this.#everyMs);
     return reader;

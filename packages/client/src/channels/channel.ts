@@ -439,7 +439,10 @@ export class HeldChannel implements ConsumerOwner {
     this.#enter({ name: 'idle' });
   }
 
-  /** What is called may change the state again. Then all have been told the newer one already. */
+  /**
+   * What is called may change the state again. Then all consumers have been told the newer one already; other listeners of the
+   * client are told both, the newer one first.
+   */
   #enter(state: ChannelState): void {
     this.state = state;
     this.#core.emit('channel', { channel: this.name, state });

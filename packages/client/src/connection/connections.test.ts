@@ -136,6 +136,9 @@ describe('coming back', () => {
       expect(bench.client.state.name).toBe('closed');
       expect(bench.runtime.timers).toBe(0);
       expect(() => bench.client.channel(CHANNEL).items()).toThrow(ClosedError);
+      const { signal } = abort;
+      const late = bench.client.channel(CHANNEL).items({ signal });
+      await expect(late.next(), 'its own signal says why').rejects.toBe('enough');
     }
   });
 
