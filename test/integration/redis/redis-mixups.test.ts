@@ -54,8 +54,11 @@ it('an edge with the user of a publisher is not ready, and says why; with its ow
     },
     { deadlineMs: DEADLINE_MS },
   );
-  const line = wrong.output.find((each) => each.includes('"probe_refused"'));
-  expect(line).toContain('NOPERM');
+  // A line may reach this process later than an answer that was sent after it.
+  await wrong.waitForLine(
+    (line) => (line.includes('"probe_refused"') && line.includes('NOPERM')) || undefined,
+    DEADLINE_MS,
+  );
 
   await using right = await startEdge({ ...env('edge'), EDGE_NODE_ID: 'right' });
   await untilLinked(right);
@@ -173,7 +176,9 @@ it('an edge that reads another database than publishers write to reports it; in 
     deadlineMs: DEADLINE_MS,
   });
   expect(stranger.publications).toEqual([]);
-  const lines = elsewhere.output.filter((each) => each.includes('"header_rejected_no_meta"'));
+  const isOfHeader = (line: string) => line.includes('"header_rejected_no_meta"');
+  await elsewhere.waitForLine((line) => isOfHeader(line) || undefined, DEADLINE_MS);
+  const lines = elsewhere.output.filter(isOfHeader);
   expect(lines, 'one line in ten seconds').toHaveLength(1);
   expect(lines[0]).toContain('BTC.trade');
   expect(await metricOf(same, rejected)).toBe(0);
