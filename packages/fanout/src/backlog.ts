@@ -193,7 +193,7 @@ export class Backlog {
   /**
    * Ends what the client is owed with the log's latest publication: the client will be offered nothing more.
    *
-   * @param epochOf returns a channel's epoch. It is called now, because the epoch may change before the client is told its losses.
+   * @param epochOf returns a channel's epoch. This method calls it at once, because the epoch may change before the client gets its losses.
    */
   close(epochOf: (channel: string) => string | undefined): void {
     const channels = this.#segments.flatMap(({ missed, after }) => [

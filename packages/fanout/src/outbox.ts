@@ -269,7 +269,7 @@ export class Outbox {
 
   /**
    * Whether publications have waited too long, so that the client must be disconnected. A client that is late but has lost
-   * nothing yet is spared once until it keeps up again: it is told what it missed instead of being sent it, and continues from
+   * nothing yet is spared once until it keeps up again: it gets a gap in place of what it missed, and continues from
    * there. A client that was promised a replay is not spared: it gets what it was promised, or its connection ends.
    *
    * @param now ms on the clock that all calls share.

@@ -246,7 +246,7 @@ export class HeldChannel implements ConsumerOwner {
 
   /** Ends the iterators, because a node refused the channel for good. Listeners stay for the next attempt. */
   fail(error: ChannelError): void {
-    // Whoever subscribes when it is told asks again, and is not meant.
+    // A listener may subscribe when it hears `failed`. That consumer asks again, so this failure must not end it.
     const consumers = [...this.#consumers];
     this.setState({ name: 'failed', error });
     for (const { ready } of consumers) ready?.reject(error);
@@ -434,14 +434,14 @@ export class HeldChannel implements ConsumerOwner {
     // Without a primary hold, late frames of this channel are ignored.
     this.primary = undefined;
     if (!this.#isActive) return;
-    // Whoever subscribes when it is told activates it again.
+    // A listener may subscribe when it hears `idle`, which activates the channel again. So it must be inactive before.
     this.#isActive = false;
     this.#enter({ name: 'idle' });
   }
 
   /**
-   * What is called may change the state again. Then all consumers have been told the newer one already; other listeners of the
-   * client are told both, the newer one first.
+   * A listener that this calls may change the state again. Then all consumers have heard the newer state already, and hear the older
+   * one no more. The remaining listeners of the client hear both, first the newer and then the older.
    */
   #enter(state: ChannelState): void {
     this.state = state;

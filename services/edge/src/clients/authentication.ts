@@ -85,7 +85,7 @@ const MESSAGES: Readonly<Record<AuthenticationFault['cause'], string>> = {
   pending: 'A token of this connection is being verified. Wait for the answer.',
 };
 
-/** What the client is told, for those who issue the tokens. It quotes nothing of the token. */
+/** Returns the message for the client, which whoever issues the tokens can act on. It quotes nothing of the token. */
 export function explain({ cause }: AuthenticationFault): string {
   return MESSAGES[cause];
 }

@@ -20,7 +20,7 @@ export class RevokedSessions {
   }
 
   /**
-   * Closes the connections whose tokens are revoked, and drops what waits for them. A pass takes several turns of the event loop.
+   * Closes the connections whose tokens are revoked, and drops their waiting publications. A pass takes several turns of the event loop.
    * A call during a pass makes another pass follow.
    */
   async end(isRevoked: (identity: Identity) => boolean): Promise<void> {
